@@ -1,0 +1,275 @@
+"""What the use cases need of the machine, as Protocols of few methods.
+
+Each has a real implementation in natfix/host and an in-memory twin in natfix/host/memory.py; tests/contract holds both to the
+same behaviour. All raise natfix errors only; foreign exceptions end in natfix/host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from ipaddress import IPv4Interface, IPv6Interface
+from typing import Any, Literal, Protocol, TypeAlias
+
+from natfix.ruleset import Family, Network, Ruleset
+
+Variant: TypeAlias = Literal["nft", "legacy"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Backend:
+    """One place in the kernel that can hold an iptables nat table."""
+
+    family: Family
+    variant: Variant
+
+    def __str__(self) -> str:
+        """Spell it as the program that shows it: ``iptables-nft``, ``ip6tables-legacy``."""
+        return f"{'iptables' if self.family is Family.IPV4 else 'ip6tables'}-{self.variant}"
+
+
+class RulesetStore(Protocol):
+    """The nat table of one backend, of which POSTROUTING and what it reaches is looked at."""
+
+    @property
+    def backend(self) -> Backend:
+        """Which one it is."""
+        ...
+
+    def read(self) -> Ruleset:
+        """Read POSTROUTING and every chain it reaches, counters included; never the whole table.
+
+        Returns:
+            A ruleset whose source is ``str(backend)``, with one nat table of the backend's family.
+
+        Raises:
+            HostError: no rights, or the program failed.
+            UnsupportedError: the table holds what iptables cannot show ("is incompatible, use 'nft' tool").
+        """
+        ...
+
+    def rehearse(self, script: str) -> None:
+        """Load *script* in a scratch network namespace, over stand-ins for the rules it does not touch.
+
+        Args:
+            script: lines for ``iptables-restore --noflush``, from ``*nat`` to ``COMMIT``.
+
+        Raises:
+            HostError: iptables refuses the script; its own words are in the message.
+        """
+        ...
+
+    def commit(self, script: str) -> None:
+        """Apply *script* in one kernel transaction: all of it or nothing.
+
+        Raises:
+            ConflictError: a rule the script deletes is no longer there; nothing was changed.
+            BusyError: the xtables lock was not free in time; the message names its holder.
+            HostError: no rights, or the kernel refused; nothing was changed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One network device.
+
+    Attributes:
+        name: ``docker0``.
+        kind: what the kernel calls the kind of link (``bridge``, ``veth``, ``vxlan``), empty for a plain device.
+        addresses: its addresses with their prefixes.
+        bridge: name of the bridge it is a port of, or empty.
+    """
+
+    name: str
+    kind: str = ""
+    addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
+    bridge: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One unicast route of the main table.
+
+    Attributes:
+        destination: the network it leads to; /0 is the default route.
+        gateway: the next hop's address as text, or empty for a network on the link.
+        interface: the device.
+    """
+
+    destination: Network
+    gateway: str
+    interface: str
+
+
+class Links(Protocol):
+    """What the host's network looks like."""
+
+    def interfaces(self) -> Sequence[Interface]:
+        """Every device, sorted by name."""
+        ...
+
+    def routes(self) -> Sequence[Route]:
+        """The unicast routes of the main tables of both families."""
+        ...
+
+
+class Processes(Protocol):
+    """What runs on the host."""
+
+    def command_lines(self, program: str) -> Sequence[tuple[str, ...]]:
+        """The arguments of every running process whose program's file name is *program*."""
+        ...
+
+
+class Files(Protocol):
+    """Files, replaced whole or not at all."""
+
+    def read(self, path: str) -> bytes | None:
+        """Read a file; None when there is none.
+
+        Raises:
+            HostError: it is there and cannot be read, or is a directory.
+        """
+        ...
+
+    def replace(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
+        """Put *data* at *path* so that a reader sees the old or the new file, even after a power cut.
+
+        Mode, owner and SELinux context of a file that is there are kept; a new one gets *mode*. Folders are not made.
+
+        Raises:
+            HostError: the path is a directory, a link that leads out of its folder, in a folder that is missing or read-only,
+                or the disk is full. The old file is as it was.
+        """
+        ...
+
+    def remove(self, path: str) -> None:
+        """Remove a file; one that is not there is no error.
+
+        Raises:
+            HostError: it cannot be removed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """Which tracked connections still carry a rewrite that is no longer in the rules.
+
+    Attributes:
+        source: the local container subnet the connection came from.
+        destinations: the networks its other end (after any DNAT) is in.
+        excluded: networks inside *destinations* that do not count: the local subnets.
+    """
+
+    source: Network
+    destinations: tuple[Network, ...]
+    excluded: tuple[Network, ...] = ()
+
+
+class Connections(Protocol):
+    """The kernel's connection tracking table."""
+
+    def forget(self, which: Iterable[Rewritten]) -> int:
+        """Drop the entries that match any of *which* and whose source is rewritten.
+
+        An entry matches when its original source is in ``source``, the source of its reply is in one of ``destinations`` and
+        in none of ``excluded``, and the destination of its reply is not its original source.
+
+        Returns:
+            How many were dropped.
+
+        Raises:
+            HostError: no rights, or the kernel refused.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """The time of day."""
+
+    def now(self) -> datetime:
+        """The current time, with its time zone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What natfix remembers of one change, enough to undo it and nothing else.
+
+    Attributes:
+        id: ``20261122T233000Z-1``: sortable, unique on the host.
+        data: what the use case stored, JSON types only.
+    """
+
+    id: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class History(Protocol):
+    """The changes made on this host, oldest first."""
+
+    def records(self) -> Sequence[Record]:
+        """All of them, sorted by id.
+
+        Raises:
+            HostError: a record cannot be read; the message names its file.
+        """
+        ...
+
+    def save(self, record: Record) -> None:
+        """Store a record, or another state of one that is there; durable when this returns.
+
+        Raises:
+            HostError: it cannot be written.
+        """
+        ...
+
+
+class Turnstile(Protocol):
+    """One natfix at a time."""
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Be the only natfix that changes something, until the context ends or the process dies.
+
+        Raises:
+            BusyError: somebody else was at work for too long; the message tells who (pid, command).
+        """
+        ...
+
+
+class Watchdog(Protocol):
+    """Something that undoes a change unless it is told not to, whatever becomes of this process."""
+
+    def arm(self, change: str, seconds: float) -> None:
+        """Start a process of its own session that undoes the change *change* after *seconds*, unless it was confirmed.
+
+        When this returns it is running, and survives the end of this process, of its terminal and of its login session.
+
+        Raises:
+            HostError: it cannot be started.
+        """
+        ...
+
+    def session(self) -> str:
+        """A text that is the same for everything started from one login, and differs between logins."""
+        ...
+
+
+class SavedRulesets(Protocol):
+    """Which file is loaded into which backend at boot, and whether iptables would accept a text for it."""
+
+    def paths(self) -> Mapping[Family, str]:
+        """For each family the file that a service of this host restores; families without one are left out."""
+        ...
+
+    def validate(self, family: Family, data: bytes) -> None:
+        """Load *data* in a scratch network namespace as the restoring service would.
+
+        Raises:
+            HostError: iptables-restore refuses it; its own words are in the message.
+        """
+        ...

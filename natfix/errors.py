@@ -1,0 +1,104 @@
+"""Every error natfix raises, and the exit code each one ends a command with.
+
+The tree::
+
+    NatfixError                 2   it could not be done; nothing was changed
+    ├── UsageError              2   an option, a path or a setting is wrong
+    │   └── ConfigError         2   a configuration or rule file says something impossible
+    ├── RulesetSyntaxError      2   a text is not iptables-save output; points at the place
+    ├── HostError               2   the host refused: no rights, no iptables, full disk, kernel says no
+    ├── ConflictError           3   somebody changed kernel or file in between; nothing was changed
+    ├── RolledBackError         4   the change was made, found wrong (or not confirmed) and taken back
+    ├── UnsupportedError        5   natfix sees this state of the host and will not touch it
+    └── BusyError               6   another natfix, or a holder of the xtables lock, is at work
+
+0 is success and 1 means "findings" or "something would change"; neither is an error. 130 is Ctrl-C, as in a shell.
+A new branch needs a code of its own: tests/unit/test_errors.py counts them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+EXIT_OK: Final = 0
+EXIT_FOUND: Final = 1
+EXIT_INTERRUPTED: Final = 130
+
+
+class NatfixError(Exception):
+    """Something natfix was asked for could not be done.
+
+    Args:
+        message: what happened and where.
+        hint: what the reader can do about it; shown on a line of its own.
+    """
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message}\n  {self.hint}"
+
+
+class UsageError(NatfixError):
+    """The caller asked for something that makes no sense."""
+
+
+class ConfigError(UsageError):
+    """A configuration file or a rule file cannot be used as it is."""
+
+
+class RulesetSyntaxError(NatfixError):
+    """A text is not what iptables-save or ip6tables-save prints.
+
+    Args:
+        problem: what is wrong, without the place.
+        source: name of the file or stream.
+        line: 1-based line number.
+        column: 1-based column in that line.
+        text: the line itself, without its ending.
+        hint: what to do.
+    """
+
+    def __init__(
+        self, problem: str, *, source: str, line: int, column: int = 1, text: str = "", hint: str | None = None
+    ) -> None:
+        shown = text.expandtabs(1)
+        caret = " " * (column - 1) + "^"
+        super().__init__(f"{source}, line {line}, column {column}: {problem}\n    {shown}\n    {caret}", hint=hint)
+        self.problem = problem
+        self.source = source
+        self.line = line
+        self.column = column
+
+
+class HostError(NatfixError):
+    """The host refused: rights, a missing program, a full disk, or the kernel itself."""
+
+
+class ConflictError(NatfixError):
+    """What natfix wanted to change is no longer what it read; nothing was changed."""
+
+    exit_code = 3
+
+
+class RolledBackError(NatfixError):
+    """A change was made and taken back again, because it was wrong or nobody confirmed it."""
+
+    exit_code = 4
+
+
+class UnsupportedError(NatfixError):
+    """The host is in a state that natfix recognises and does not touch."""
+
+    exit_code = 5
+
+
+class BusyError(NatfixError):
+    """Somebody else is at work: another natfix, or the holder of the xtables lock."""
+
+    exit_code = 6

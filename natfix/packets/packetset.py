@@ -1,0 +1,142 @@
+"""Sets of packets at a netfilter hook, and one packet picked out of such a set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, TypeAlias
+
+from natfix.packets.bits import Bits
+from natfix.packets.intervals import Intervals
+from natfix.packets.names import Names
+from natfix.ruleset import Family
+
+Address: TypeAlias = IPv4Address | IPv6Address
+
+PROTOCOLS = {"icmp": 1, "igmp": 2, "tcp": 6, "udp": 17, "dccp": 33, "gre": 47, "esp": 50, "ah": 51, "icmpv6": 58,
+             "ipv6-icmp": 58, "sctp": 132, "udplite": 136}  # fmt: skip
+PROTOCOL_NAMES = {number: name for name, number in reversed(PROTOCOLS.items())}
+PORTED = frozenset({PROTOCOLS["tcp"], PROTOCOLS["udp"], PROTOCOLS["sctp"], PROTOCOLS["dccp"], PROTOCOLS["udplite"]})
+
+ANY_PROTOCOL = Intervals(((0, 255),))
+ANY_PORT = Intervals(((0, 65535),))
+ADDRESS_TYPES = frozenset({"UNICAST", "LOCAL", "BROADCAST", "ANYCAST", "MULTICAST", "BLACKHOLE", "UNREACHABLE", "PROHIBIT"})
+STATES = frozenset({"NEW", "RELATED"})
+
+
+def address(number: int, family: Family) -> Address:
+    """Turn an integer back into an address of *family*."""
+    return IPv4Address(number) if family is Family.IPV4 else IPv6Address(number)
+
+
+def every_address(family: Family) -> Intervals:
+    """The set of all addresses of *family*, as integers."""
+    return Intervals(((0, 2**family.width - 1),))
+
+
+@dataclass(frozen=True, slots=True)
+class PacketSet:
+    """All packets whose every field is in the set given for it: a box in as many dimensions as there are fields.
+
+    Attributes:
+        family: IPv4 or IPv6.
+        source: source addresses, as integers.
+        destination: destination addresses, as integers.
+        out_interface: names of the interface the packet leaves by.
+        protocol: IP protocol numbers.
+        source_port: for protocols with ports.
+        destination_port: for protocols with ports.
+        mark: firewall marks.
+        source_type: what the routing table calls the source (``-m addrtype``).
+        destination_type: what it calls the destination.
+        state: the state of the connection; the nat table sees NEW and RELATED only (nf_nat_core.c, nf_nat_inet_fn).
+    """
+
+    family: Family
+    source: Intervals
+    destination: Intervals
+    out_interface: Names = Names()  # noqa: RUF009  (frozen)
+    protocol: Intervals = ANY_PROTOCOL
+    source_port: Intervals = ANY_PORT
+    destination_port: Intervals = ANY_PORT
+    mark: Bits = Bits()  # noqa: RUF009  (frozen)
+    source_type: frozenset[str] = ADDRESS_TYPES
+    destination_type: frozenset[str] = ADDRESS_TYPES
+    state: frozenset[str] = field(default=STATES)
+
+    def having(self, name: str, value: Any) -> PacketSet:  # noqa: ANN401  (the field decides)
+        """The same set with another value for one field."""
+        # dataclasses.replace costs four times this, and the walk does it for every rule.
+        made = object.__new__(PacketSet)
+        for each in _FIELD_NAMES:
+            object.__setattr__(made, each, value if each == name else getattr(self, each))
+        return made
+
+
+_FIELD_NAMES = tuple(each.name for each in fields(PacketSet))
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One packet, as a person would write it down.
+
+    Attributes:
+        source: where it comes from.
+        destination: where it goes.
+        out_interface: the device it leaves by.
+        protocol: name or number.
+        source_port: None for protocols without ports.
+        destination_port: None for protocols without ports.
+        mark: the firewall mark.
+    """
+
+    source: Address
+    destination: Address
+    out_interface: str
+    protocol: str = "tcp"
+    source_port: int | None = None
+    destination_port: int | None = None
+    mark: int = 0
+
+    def __str__(self) -> str:
+        """Spell it as ``tcp 172.7.21.2:40000 -> 172.7.22.2:80 out eth0``."""
+        mark = f" mark {self.mark:#x}" if self.mark else ""
+        return (
+            f"{self.protocol} {_end(self.source, self.source_port)} -> {_end(self.destination, self.destination_port)}"
+            f" out {self.out_interface}{mark}"
+        )
+
+
+def _end(where: Address, port: int | None) -> str:
+    if port is None:
+        return str(where)
+    return f"[{where}]:{port}" if where.version == Family.IPV6 else f"{where}:{port}"
+
+
+def witness(packets: PacketSet, *, devices: tuple[str, ...] = (), near: Intervals | None = None) -> Packet:
+    """Pick the packet of a set that a reader finds most ordinary: TCP to port 80 from the second host of a subnet.
+
+    Args:
+        packets: the set; not empty.
+        devices: names to prefer for the device it leaves by.
+        near: addresses beside which the destination should lie, usually the local subnet.
+    """
+    protocol = _pick(packets.protocol, (PROTOCOLS["tcp"], PROTOCOLS["udp"], PROTOCOLS["icmp"]))
+    ported = protocol in PORTED
+    beside = near.ranges[-1][1] + 3 if near else -1
+    return Packet(
+        source=address(_pick(packets.source, (packets.source.ranges[0][0] + 2,)), packets.family),
+        destination=address(
+            _pick(packets.destination, (beside, packets.destination.ranges[-1][0] + 2, packets.destination.ranges[0][0] + 2)),
+            packets.family,
+        ),
+        out_interface=packets.out_interface.sample(*devices),
+        protocol=PROTOCOL_NAMES.get(protocol, str(protocol)),
+        source_port=_pick(packets.source_port, (40000,)) if ported else None,
+        destination_port=_pick(packets.destination_port, (80, 443, 53)) if ported else None,
+        mark=packets.mark.value,
+    )
+
+
+def _pick(values: Intervals, preferred: tuple[int, ...]) -> int:
+    return next((value for value in preferred if value in values), values.ranges[0][0])

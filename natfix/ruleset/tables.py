@@ -1,0 +1,162 @@
+"""A ruleset as a value: tables, chains and rules over the lines they were read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from natfix.errors import RulesetSyntaxError
+from natfix.ruleset.addresses import Family
+from natfix.ruleset.options import OptionError
+from natfix.ruleset.rule import Counters, Rule
+from natfix.ruleset.words import WordError
+
+@dataclass(frozen=True)
+class Chain:
+    """One chain of one table; its rules are cut into words when somebody asks for them.
+
+    Attributes:
+        name: as declared.
+        policy: ``ACCEPT``, ``DROP``, or ``-`` for a user-defined chain.
+        counters: the policy's, when printed.
+        places: 0-based indexes into *lines* of the chain's rules.
+        lines: every line of the text the chain came from.
+        source: name of that text, for errors.
+    """
+
+    name: str
+    policy: str
+    counters: Counters | None
+    places: Sequence[int]
+    lines: Sequence[str]
+    source: str
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in order.
+
+        Raises:
+            RulesetSyntaxError: a line of this chain is no rule; it points at the place.
+        """
+        return tuple(self._rule(number, place) for number, place in enumerate(self.places, 1))
+
+    def _rule(self, number: int, place: int) -> Rule:
+        line = self.lines[place].rstrip("\r")
+        text = line
+        counters = None
+        if text.startswith("["):
+            head, _, text = text.partition("] ")
+            counters = Counters.parse(head[1:])
+        _, _, spec = text[3:].partition(" ")
+        rule = Rule(self.name, spec.rstrip(" "), counters, place + 1, number)
+        try:
+            return _without_inline_counters(rule)
+        except (WordError, OptionError) as error:
+            raise RulesetSyntaxError(
+                str(error),
+                source=self.source,
+                line=place + 1,
+                column=line.index(spec) + error.column + 1 if spec else len(line) + 1,
+                text=line,
+            ) from error
+
+
+def _without_inline_counters(rule: Rule) -> Rule:
+    """Move ``-c PACKETS BYTES``, as iptables -S -v prints it, out of the words.
+
+    Raises:
+        WordError, OptionError: the words make no rule.
+    """
+    option = rule.option("set-counters")
+    if option is None:
+        return rule
+    packets, size = option.values
+    spec = f"{rule.spec[: option.start].rstrip()} {rule.spec[option.stop :].lstrip()}".strip()
+    return Rule(rule.chain, spec, Counters(int(packets), int(size)), rule.line, rule.number)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One ``*table … COMMIT`` block.
+
+    A host with 100,000 rules has 35,000 chains, of which POSTROUTING reaches a handful; so a chain is made when asked for.
+
+    Attributes:
+        name: ``nat``, ``filter``, …
+        family: from the header comment, else from the addresses in the rules, else IPv4.
+        start: 0-based index of the ``*table`` line.
+        stop: 0-based index of its ``COMMIT`` line.
+        declared: for each chain the 0-based index of its ``:NAME POLICY`` line, in order.
+        places: for each chain that has rules their 0-based indexes, in order.
+        lines: every line of the text.
+        source: name of that text, for errors.
+    """
+
+    name: str
+    family: Family
+    start: int
+    stop: int
+    declared: Mapping[str, int] = field(repr=False)
+    places: Mapping[str, Sequence[int]] = field(repr=False)
+    lines: Sequence[str] = field(repr=False)
+    source: str
+    _made: dict[str, Chain] = field(default_factory=dict, repr=False, compare=False)
+
+    def chain(self, name: str) -> Chain | None:
+        """Find a chain by name."""
+        place = self.declared.get(name)
+        if place is None:
+            return None
+        made = self._made.get(name)
+        if made is None:
+            _, policy, counters = (*self.lines[place].split(), "")[:3]
+            made = self._made[name] = Chain(
+                name=name,
+                policy=policy,
+                counters=Counters.parse(counters[1:-1]) if counters else None,
+                places=self.places.get(name, ()),
+                lines=self.lines,
+                source=self.source,
+            )
+        return made
+
+    def reached_from(self, name: str) -> tuple[Chain, ...]:
+        """The chain *name* and every chain a packet can come to from it, each once, in the order met."""
+        met: dict[str, Chain] = {}
+        waiting = [name]
+        while waiting:
+            chain = self.chain(waiting.pop(0))
+            if chain is not None and chain.name not in met:
+                met[chain.name] = chain
+                waiting.extend(rule.target for rule in chain.rules)
+        return tuple(met.values())
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    """What one iptables-save text says.
+
+    Attributes:
+        source: where the text came from: a file's name, ``-``, or ``iptables-nft on this host``.
+        lines: the text cut at its newlines; joined by newlines they are the text again.
+        tables: every block in order; a table can stand in a text more than once.
+        warnings: ``# Warning`` lines, without the number sign.
+    """
+
+    source: str
+    lines: tuple[str, ...]
+    tables: tuple[Table, ...]
+    warnings: tuple[str, ...] = ()
+
+    def table(self, name: str, family: Family) -> Table | None:
+        """The block that iptables-restore would leave in force: the last one of that name and family."""
+        found = None
+        for table in self.tables:
+            if table.name == name and table.family is family:
+                found = table
+        return found
+
+    def families(self, name: str) -> Iterator[Family]:
+        """The families in which the table *name* stands in the text."""
+        yield from (family for family in Family if self.table(name, family) is not None)

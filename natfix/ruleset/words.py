@@ -1,0 +1,80 @@
+"""The words of one rule, cut as iptables-restore cuts them, each with its place in the line.
+
+Grammar (iptables/xshared.c, add_param_to_argv): words are parted by blanks and tabs; a word may be, or hold, a part in
+double quotes; inside quotes a backslash makes the next character literal; there is no other escape.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Word(NamedTuple):
+    """One word: its meaning, and where it stands in the line (0-based, *stop* is past its end)."""
+
+    text: str
+    start: int
+    stop: int
+    quoted: bool = False
+
+
+class WordError(ValueError):
+    """A line cannot be cut into words; *column* is the 0-based place of the open quote."""
+
+    def __init__(self, problem: str, column: int) -> None:
+        super().__init__(problem)
+        self.column = column
+
+
+def split_words(line: str, start: int = 0) -> tuple[Word, ...]:
+    """Cut *line* from *start* on into words.
+
+    Raises:
+        WordError: a quote is opened and never closed.
+    """
+    if '"' not in line and "\t" not in line:
+        return _split_plain(line, start)
+    words: list[Word] = []
+    position = start
+    while position < len(line):
+        if line[position] in " \t":
+            position += 1
+            continue
+        word = _read_word(line, position)
+        words.append(word)
+        position = word.stop
+    return tuple(words)
+
+
+def _split_plain(line: str, start: int) -> tuple[Word, ...]:
+    words: list[Word] = []
+    position = start
+    for text in line[start:].split(" "):
+        if text:
+            words.append(Word(text, position, position + len(text)))
+        position += len(text) + 1
+    return tuple(words)
+
+
+def _read_word(line: str, start: int) -> Word:
+    parts: list[str] = []
+    position = start
+    opened = -1
+    quoted = False
+    while position < len(line):
+        char = line[position]
+        if char == '"':
+            quoted = True
+            opened = position if opened < 0 else -1
+        elif char == "\\" and opened >= 0 and position + 1 < len(line):
+            position += 1
+            parts.append(line[position])
+        elif char in " \t" and opened < 0:
+            break
+        else:
+            parts.append(char)
+        position += 1
+    if opened >= 0:
+        message = "a quote is opened here and never closed"
+        raise WordError(message, opened)
+    return Word("".join(parts), start, position, quoted)
