@@ -29,7 +29,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 install_missing() {
-    DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends "${missing[@]}"
+    DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 remove_policy() { rm -f "$policy"; }
@@ -45,6 +45,6 @@ fi
 echo "installing Debian packages: ${missing[*]}"
 # Package lists may be absent or old: fetch them only when the first try fails.
 if ! install_missing 2>/dev/null; then
-    apt-get update --quiet=2
+    apt-get update --quiet=2 >/dev/null
     install_missing
 fi
