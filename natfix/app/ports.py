@@ -116,11 +116,30 @@ class Links(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One running process.
+
+    Attributes:
+        pid: its number; ``/proc/PID/root`` and ``/proc/PID/cwd`` lead to the files it sees.
+        program: the file name of its program, without folders: ``flanneld``.
+        arguments: its command line, the program's own word first.
+    """
+
+    pid: int
+    program: str
+    arguments: tuple[str, ...]
+
+
 class Processes(Protocol):
     """What runs on the host."""
 
-    def command_lines(self, program: str) -> Sequence[tuple[str, ...]]:
-        """The arguments of every running process whose program's file name is *program*."""
+    def running(self, *programs: str) -> Sequence[Process]:
+        """Find the daemons of this host that run one of *programs*, in one pass, sorted by pid.
+
+        Only processes of root in natfix's own network namespace count: what tells of this host's networks runs there
+        (flanneld and kube-proxy do also as pods), and nobody else can pose as it by a program's name.
+        """
         ...
 
 
