@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from natfix.ruleset.addresses import Family, Network, family_of, has_host_bits, parse_network
+from natfix.ruleset.meaning import same_meaning
 from natfix.ruleset.options import Option
 from natfix.ruleset.parse import parse
 from natfix.ruleset.render import render
@@ -23,4 +24,5 @@ __all__ = [
     "parse",
     "parse_network",
     "render",
+    "same_meaning",
 ]

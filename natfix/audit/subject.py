@@ -1,0 +1,155 @@
+"""What an audit looks at: one nat table, the cluster, and the container subnets of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from natfix.packets import Intervals, Names, PacketSet
+from natfix.packets.bits import Bits
+from natfix.ruleset import Chain, Family, Network, Rule, Table, family_of
+from natfix.ruleset.rule import network_of
+
+HOOK = "POSTROUTING"
+
+
+@dataclass(frozen=True, slots=True)
+class Locality:
+    """Container subnets of this host that hang on one bridge.
+
+    Attributes:
+        networks: the subnets.
+        bridge: the device that leads to them; empty when nobody said.
+    """
+
+    networks: tuple[Network, ...]
+    bridge: str = ""
+
+    @property
+    def addresses(self) -> Intervals:
+        """Every address of the subnets, as integers."""
+        return Intervals.networks(self.networks)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One nat table with all that decides what it means.
+
+    Attributes:
+        table: the nat table, or as much of it as POSTROUTING reaches.
+        cluster: the cluster CIDRs of the table's family.
+        bridges: the networks on each bridge of the host; empty when the text came without a host.
+        devices: for each other device of the host its first address, best uplink first; empty without a host.
+    """
+
+    table: Table
+    cluster: tuple[Network, ...]
+    bridges: Mapping[str, tuple[Network, ...]] = field(default_factory=dict)
+    devices: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def family(self) -> Family:
+        """The table's family."""
+        return self.table.family
+
+    @property
+    def has_host(self) -> bool:
+        """Whether the interfaces of the host are known."""
+        return bool(self.bridges or self.devices)
+
+    @cached_property
+    def chains(self) -> tuple[Chain, ...]:
+        """POSTROUTING and every chain it reaches."""
+        return self.table.reached_from(HOOK)
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """Every rule of these chains."""
+        return tuple(rule for chain in self.chains for rule in chain.rules)
+
+    @cached_property
+    def cluster_addresses(self) -> Intervals:
+        """Every address of the cluster, as integers."""
+        return Intervals.networks(self.cluster)
+
+    @cached_property
+    def localities(self) -> tuple[Locality, ...]:
+        """The container subnets of this host: what its bridges say, then what its rules say."""
+        found: dict[str, list[Network]] = {}
+        covered = Intervals()
+        for bridge, network in (*self._from_bridges(), *self._from_rules()):
+            addresses = Intervals.networks([network])
+            if not addresses <= covered:
+                covered |= addresses
+                found.setdefault(bridge, []).append(network)
+        return tuple(Locality(tuple(networks), bridge) for bridge, networks in found.items())
+
+    def protected(self, locality: Locality) -> PacketSet | None:
+        """The packets whose source must not be rewritten: from *locality* to the rest of the cluster, by another device.
+
+        They are ordinary forwarded packets: not marked, not to or from an address of the host itself, opening a connection.
+        None when there are none, as with a cluster that is this one subnet.
+        """
+        destination = self.cluster_addresses - locality.addresses
+        if not destination:
+            return None
+        out_interface = Names().excluding("lo") or Names()
+        if locality.bridge:
+            out_interface = out_interface.excluding(locality.bridge) or out_interface
+        return PacketSet(
+            family=self.family,
+            source=locality.addresses,
+            destination=destination,
+            out_interface=out_interface,
+            mark=Bits(),
+            source_type=frozenset({"UNICAST"}),
+            destination_type=frozenset({"UNICAST"}),
+            state=frozenset({"NEW"}),
+        )
+
+    def in_cluster(self, network: Network) -> bool:
+        """Whether *network* is a part, and only a part, of the cluster."""
+        addresses = Intervals.networks([network])
+        return family_of(network) is self.family and addresses <= self.cluster_addresses and network not in self.cluster
+
+    def _from_bridges(self) -> Iterator[tuple[str, Network]]:
+        for bridge, networks in self.bridges.items():
+            for network in networks:
+                if family_of(network) is self.family and self.in_cluster(network):
+                    yield bridge, network
+
+    def _from_rules(self) -> Iterator[tuple[str, Network]]:
+        """Sources named in the rules; those that name their bridge first, then the widest first."""
+        named: list[tuple[str, Network]] = []
+        for rule in self.rules:
+            network = rule.network("source")
+            if network is not None and self.in_cluster(network) and not self.is_stale(rule):
+                named.append((bridge_of(rule), network))
+        return iter(sorted(named, key=lambda each: (not each[0], each[1].prefixlen)))
+
+    def is_stale(self, rule: Rule) -> bool:
+        """Whether *rule* ties a source to a bridge that, on this host, is not there or has other subnets."""
+        bridge, source = bridge_of(rule), rule.network("source")
+        if not self.has_host or not bridge or source is None:
+            return False
+        networks = self.bridges.get(bridge)
+        if networks is None:
+            return bridge not in self.devices
+        return not _overlap(source, (each for each in networks if each.version == source.version))
+
+
+def bridge_of(rule: Rule) -> str:
+    """The device of ``! -o DEVICE``: the form in which Docker and others say "not on its own bridge"."""
+    option = rule.out_interface
+    return option.value if option is not None and option.negated and not option.value.endswith("+") else ""
+
+
+def excluded_destination(rule: Rule) -> Network | None:
+    """The network of ``! -d NETWORK``."""
+    option = rule.destination
+    return network_of(option) if option is not None and option.negated else None
+
+
+def _overlap(network: Network, others: Iterable[Network]) -> bool:
+    return bool(Intervals.networks([network]) & Intervals.networks(others))

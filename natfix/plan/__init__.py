@@ -1,0 +1,25 @@
+"""From findings to edits, transactions, saved files and back. Pure."""
+
+from __future__ import annotations
+
+from natfix.plan.diff import ruleset_diff, text_diff
+from natfix.plan.edit import Edit, Plan, exclude
+from natfix.plan.repair import is_correctable, repair
+from natfix.plan.rewrite import rewrite
+from natfix.plan.saved import save_into
+from natfix.plan.transaction import compile_script
+from natfix.plan.undo import inverse
+
+__all__ = [
+    "Edit",
+    "Plan",
+    "compile_script",
+    "exclude",
+    "inverse",
+    "is_correctable",
+    "repair",
+    "rewrite",
+    "ruleset_diff",
+    "save_into",
+    "text_diff",
+]

@@ -1,0 +1,41 @@
+"""From findings to the smallest plan that ends them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from natfix.audit import Finding, Subject
+from natfix.audit.analyses import corrected_twin
+from natfix.errors import NatfixError
+from natfix.plan.edit import Edit, Plan, exclude
+
+
+def repair(subject: Subject, findings: Iterable[Finding]) -> Plan:
+    """Plan what natfix may correct by itself; findings without a fix, and those only possible, are left alone.
+
+    Raises:
+        NatfixError: an audit rule wants a broad rule deleted that has no corrected form.
+    """
+    plans = [_correction(subject, finding) for finding in findings if is_correctable(finding)]
+    edits: dict[Edit, None] = {}
+    for plan in plans:
+        edits.update(dict.fromkeys(plan.edits))
+    return Plan(
+        tuple(sorted(edits, key=lambda edit: edit.old.line)),
+        {name: specs for plan in plans for name, specs in plan.chains.items()},
+        {name: specs for plan in plans for name, specs in plan.before.items()},
+    )
+
+
+def is_correctable(finding: Finding) -> bool:
+    """Whether ``natfix apply`` corrects it."""
+    return finding.certain and finding.kind.fix != "none"
+
+
+def _correction(subject: Subject, finding: Finding) -> Plan:
+    if finding.kind.fix == "exclude-cluster":
+        return exclude(finding.rule, subject.cluster, subject.table)
+    twin = corrected_twin(finding.rule, subject)
+    if twin is None:
+        raise NatfixError(f"{finding.kind.id} wants this rule deleted, but its corrected form is not there: {finding.rule}")
+    return Plan((Edit(finding.rule, twin, kept=True),))

@@ -1,0 +1,109 @@
+"""What belongs into the file that is loaded at boot: natfix's corrections, and nothing else of the running ruleset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from natfix.audit import AuditRule, Subject, audit
+from natfix.audit.subject import HOOK, excluded_destination
+from natfix.packets import SOURCE_NAT_TARGETS, Intervals
+from natfix.plan.edit import OWN_PREFIX, Edit, Plan
+from natfix.plan.repair import repair
+from natfix.plan.rewrite import rewrite
+from natfix.ruleset import Family, Rule, Ruleset, Table, parse, same_meaning
+
+_EMPTY_NAT = """\
+*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+COMMIT
+"""
+
+
+def corrections(running: Subject) -> Plan:
+    """The corrected rules that stand in POSTROUTING now, each as an edit from its broad form, with natfix's own chains."""
+    chain = running.table.chain(HOOK)
+    edits: list[Edit] = []
+    chains: dict[str, tuple[str, ...]] = {}
+    for rule in chain.rules if chain else ():
+        if rule.target.startswith(OWN_PREFIX):
+            own = running.table.chain(rule.target)
+            chains[rule.target] = specs = tuple(each.spec for each in own.rules) if own else ()
+            place = rule.spec.rindex(f"-j {rule.target}")
+            edits.append(Edit(Rule(HOOK, rule.spec[:place] + specs[-1]), rule))
+        elif _is_corrected(rule, running):
+            edits.append(Edit(_broad(rule), rule))
+    return Plan(tuple(edits), chains)
+
+
+def save_into(saved: bytes | None, source: str, running: Subject, catalogue: Iterable[AuditRule]) -> bytes | None:
+    """Bring the saved text to hold every correction of the running ruleset, all else byte for byte.
+
+    Args:
+        saved: the file now; None when there is none.
+        source: its name.
+        running: the nat table of the kernel, corrected.
+        catalogue: the audit rules, for broad rules that the file itself holds.
+
+    Returns:
+        The new text; None when the file is right as it is, or there is nothing to save.
+
+    Raises:
+        RulesetSyntaxError: the file is no iptables-save text.
+    """
+    wanted = corrections(running)
+    if saved is None and not wanted:
+        return None
+    ruleset = parse(saved or _EMPTY_NAT.encode(), source, running.family)
+    if ruleset.table("nat", running.family) is None:
+        ruleset = _with_nat(ruleset)
+    ruleset = _corrected(ruleset, running, catalogue)
+    table = _nat(ruleset, running.family)
+    ruleset = rewrite(ruleset, table, _missing(wanted, table), same=same_meaning, add=True)
+    data = "\n".join(ruleset.lines).encode("utf-8", "surrogateescape")
+    return None if data == saved else data
+
+
+def _corrected(ruleset: Ruleset, running: Subject, catalogue: Iterable[AuditRule]) -> Ruleset:
+    """Correct the broad rules that the file itself holds."""
+    subject = Subject(_nat(ruleset, running.family), running.cluster, running.bridges, running.devices)
+    return rewrite(ruleset, subject.table, repair(subject, audit(subject, catalogue)))
+
+
+def _missing(wanted: Plan, table: Table) -> Plan:
+    """The part of *wanted* that the table does not hold yet."""
+    held = {name: tuple(rule.spec for rule in chain.rules) for name in wanted.chains if (chain := table.chain(name))}
+    return Plan(wanted.edits, {name: specs for name, specs in wanted.chains.items() if held.get(name) != specs})
+
+
+def _nat(ruleset: Ruleset, family: Family) -> Table:
+    table = ruleset.table("nat", family)
+    assert table is not None, "save_into has put one there"  # noqa: S101
+    return table
+
+
+def _with_nat(ruleset: Ruleset) -> Ruleset:
+    lines = list(ruleset.lines)
+    if lines[-1]:
+        lines.append("")
+    text = "\n".join(lines) + _EMPTY_NAT
+    return parse(text.encode("utf-8", "surrogateescape"), ruleset.source, ruleset.tables[-1].family)
+
+
+def _is_corrected(rule: Rule, running: Subject) -> bool:
+    source, excluded = rule.network("source"), excluded_destination(rule)
+    return (
+        rule.target in SOURCE_NAT_TARGETS
+        and source is not None
+        and excluded is not None
+        and running.in_cluster(source)
+        and running.cluster_addresses <= Intervals.networks([excluded])
+    )
+
+
+def _broad(rule: Rule) -> Rule:
+    option = rule.destination
+    assert option is not None, "a corrected rule has a destination"  # noqa: S101
+    return Rule(rule.chain, f"{rule.spec[: option.start]}{rule.spec[option.stop :].lstrip()}")
