@@ -1,0 +1,48 @@
+"""The settings file: strict, and every error says what to write instead."""
+
+import pytest
+
+from natfix.app.config import CONFIG_PATH, Config, parse_config
+from natfix.errors import ConfigError
+
+
+def refusal(text: bytes) -> str:
+    with pytest.raises(ConfigError) as error:
+        parse_config(text, CONFIG_PATH)
+    return str(error.value)
+
+
+def test_the_cluster_cidrs_are_read() -> None:
+    config = parse_config(b'cluster-cidr = ["172.7.0.0/16", "fd00:7::/48"]', CONFIG_PATH)
+    assert [str(network) for network in config.cluster_cidrs] == ["172.7.0.0/16", "fd00:7::/48"]
+    assert config.source == "/etc/natfix/natfix.toml"
+
+
+def test_an_empty_file_says_nothing() -> None:
+    assert parse_config(b"# not yet\n", CONFIG_PATH) == Config()
+
+
+def test_an_unknown_key_is_refused_with_those_that_are_known() -> None:
+    assert refusal(b"cluster_cidr = []") == ("/etc/natfix/natfix.toml: unknown key cluster_cidr\n  Known keys: cluster-cidr.")
+
+
+@pytest.mark.parametrize("value", [b'"172.7.0.0/16"', b"[16]", b'["172.7.0.0/16", 1]', b"true", b"{ ipv4 = 1 }"])
+def test_a_wrong_type_is_refused_with_the_right_one(value: bytes) -> None:
+    assert refusal(b"cluster-cidr = " + value) == (
+        '/etc/natfix/natfix.toml: cluster-cidr must be a list of texts\n  Write it as: cluster-cidr = ["172.7.0.0/16"]'
+    )
+
+
+def test_an_unaligned_network_is_refused_with_the_place_and_the_aligned_form() -> None:
+    assert refusal(b'cluster-cidr = ["172.7.11.0/16"]') == (
+        "/etc/natfix/natfix.toml: cluster-cidr: 172.7.11.0/16 has host bits; did you mean 172.7.0.0/16?"
+    )
+
+
+def test_every_address_is_refused() -> None:
+    assert "0.0.0.0/0 is every address, not a cluster" in refusal(b'cluster-cidr = ["0.0.0.0/0"]')
+
+
+@pytest.mark.parametrize("text", [b"cluster-cidr = [", b"\xff", b"a = 1\na = 2"])
+def test_what_is_no_toml_is_refused_by_name(text: bytes) -> None:
+    assert refusal(text).startswith("/etc/natfix/natfix.toml is no TOML: ")
