@@ -12,7 +12,8 @@ The tree::
     ├── UnsupportedError        5   natfix sees this state of the host and will not touch it
     └── BusyError               6   another natfix, or a holder of the xtables lock, is at work
 
-0 is success and 1 means "findings" or "something would change"; neither is an error. 130 is Ctrl-C, as in a shell.
+0 is success and 1 means "findings" or "something would change"; neither is an error.
+130 is Ctrl-C, as in a shell.
 A new branch needs a code of its own: tests/unit/test_errors.py counts them.
 """
 
@@ -23,6 +24,8 @@ from typing import ClassVar, Final
 EXIT_OK: Final = 0
 EXIT_FOUND: Final = 1
 EXIT_INTERRUPTED: Final = 130
+
+SHOWN_COLUMNS: Final = 200
 
 
 class NatfixError(Exception):
@@ -64,12 +67,18 @@ class RulesetSyntaxError(NatfixError):
         hint: what to do.
     """
 
-    def __init__(
-        self, problem: str, *, source: str, line: int, column: int = 1, text: str = "", hint: str | None = None
+    def __init__(  # noqa: PLR0913  (all but the first by name)
+        self,
+        problem: str,
+        *,
+        source: str,
+        line: int,
+        column: int = 1,
+        text: str = "",
+        hint: str | None = None,
     ) -> None:
-        shown = text.expandtabs(1)
-        caret = " " * (column - 1) + "^"
-        super().__init__(f"{source}, line {line}, column {column}: {problem}\n    {shown}\n    {caret}", hint=hint)
+        place = f"{_printable(source)}, line {line}, column {column}"
+        super().__init__(f"{place}: {_printable(problem)}\n{_pointed_at(text, column)}", hint=hint)
         self.problem = problem
         self.source = source
         self.line = line
@@ -102,3 +111,17 @@ class BusyError(NatfixError):
     """Somebody else is at work: another natfix, or the holder of the xtables lock."""
 
     exit_code = 6
+
+
+def _pointed_at(text: str, column: int) -> str:
+    """Show the part of a line around *column* with a caret under it."""
+    start = max(0, column - SHOWN_COLUMNS // 2) if len(text) > SHOWN_COLUMNS else 0
+    head = "…" if start else ""
+    shown = _printable(text[start : start + SHOWN_COLUMNS])
+    return f"    {head}{shown}\n    {' ' * (len(head) + column - 1 - start)}^"
+
+
+def _printable(text: str) -> str:
+    """Replace what a terminal would act on or cannot show, such as escapes and bytes that are not UTF-8."""
+    shown = text.replace("\t", " ")
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in shown)

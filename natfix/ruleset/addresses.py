@@ -27,7 +27,9 @@ def family_of(network: Network) -> Family:
 
 
 def parse_network(text: str) -> Network:
-    """Read ``10.0.0.0/8``, ``10.1.2.3``, ``10.0.0.0/255.0.0.0`` or ``fd00::/8``; cut host bits off as iptables does.
+    """Read ``10.0.0.0/8``, ``10.1.2.3``, ``10.0.0.0/255.0.0.0`` or ``fd00::/8``.
+
+    Host bits are cut off, as iptables does.
 
     Raises:
         ValueError: *text* is no network, or its mask has holes (``255.0.255.0``), which no prefix can say.

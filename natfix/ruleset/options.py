@@ -1,8 +1,10 @@
-"""The options of a rule: which words belong together, what they negate, and to which match or target they belong.
+"""The options of a rule: which words belong together, and to which match or target they belong.
 
 iptables itself knows how many values an option takes only after loading the extension. natfix knows it for the options
-below (from the extensions' man pages, iptables-extensions(8)); for any other option the following words that do not look
-like options are taken as its values, and the option stays opaque.
+below (from the extensions' man pages, iptables-extensions(8)); for any other option the following words that do not
+look like options are taken as its values, and the option stays opaque.
+
+``--proto`` is not among the long names of ``-p``: it is an option of ``-m policy``, and iptables-save writes ``-p``.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ _LONG_NAMES = {
     "-d": "destination", "--dst": "destination", "--destination": "destination",
     "-i": "in-interface", "--in-interface": "in-interface",
     "-o": "out-interface", "--out-interface": "out-interface",
-    "-p": "protocol", "--proto": "protocol", "--protocol": "protocol",
+    "-p": "protocol", "--protocol": "protocol",
     "-j": "jump", "--jump": "jump",
     "-g": "goto", "--goto": "goto",
     "-m": "match", "--match": "match",
@@ -37,10 +39,11 @@ _VALUE_COUNTS = {
     "source-port": 1, "destination-port": 1, "source-ports": 1, "destination-ports": 1, "ports": 1,
     "comment": 1, "mark": 1, "src-type": 1, "dst-type": 1, "limit-iface-in": 0, "limit-iface-out": 0,
     "ctstate": 1, "ctstatus": 1, "state": 1, "ctdir": 1, "ctproto": 1,
-    "src-range": 1, "dst-range": 1, "match-set": 2, "return-nomatch": 0, "syn": 0, "tcp-flags": 2, "tcp-option": 1,
+    "src-range": 1, "dst-range": 1, "match-set": 2, "return-nomatch": 0, "tcp-option": 1, "syn": 0, "tcp-flags": 2,
     "icmp-type": 1, "icmpv6-type": 1, "mac-source": 1, "pkt-type": 1, "uid-owner": 1, "gid-owner": 1,
-    "dir": 1, "pol": 1, "strict": 0, "next": 0, "reqid": 1, "spi": 1, "mode": 1, "tunnel-src": 1, "tunnel-dst": 1,
-    "probability": 1, "every": 1, "packet": 1, "limit": 1, "limit-burst": 1, "string": 1, "hex-string": 1, "algo": 1,
+    "dir": 1, "pol": 1, "strict": 0, "next": 0, "reqid": 1, "spi": 1, "proto": 1, "mode": 1,
+    "tunnel-src": 1, "tunnel-dst": 1, "probability": 1, "every": 1, "packet": 1, "limit": 1, "limit-burst": 1,
+    "string": 1, "hex-string": 1, "algo": 1,
     "physdev-in": 1, "physdev-out": 1, "physdev-is-in": 0, "physdev-is-out": 0, "physdev-is-bridged": 0,
     "to-source": 1, "to-destination": 1, "to-ports": 1, "to": 1, "random": 0, "random-fully": 0, "persistent": 0,
     "set-xmark": 1, "set-mark": 1, "or-mark": 1, "and-mark": 1, "xor-mark": 1,
@@ -95,14 +98,14 @@ def _grouped(words: Sequence[Word]) -> Iterator[Option]:
     position = 0
     while position < len(words):
         first = position
-        negated = words[position].text == "!"
+        negated = _is_not(words[position])
         position += negated
         if position == len(words) or not _is_option(words[position]):
             message = "an option such as -s or --dport is expected here"
             raise OptionError(message, words[min(position, len(words) - 1)].start)
         word = words[position]
         position += 1
-        if position + 1 < len(words) and words[position].text == "!" and not _is_option(words[position + 1]):
+        if position + 1 < len(words) and _is_not(words[position]) and not _is_option(words[position + 1]):
             negated = True
             position += 1
         name = _LONG_NAMES.get(word.text, word.text.lstrip("-"))
@@ -143,4 +146,8 @@ def _is_option(word: Word) -> bool:
 
 
 def _ends_values(word: Word) -> bool:
-    return _is_option(word) or (word.text == "!" and not word.quoted)
+    return _is_option(word) or _is_not(word)
+
+
+def _is_not(word: Word) -> bool:
+    return word.text == "!" and not word.quoted

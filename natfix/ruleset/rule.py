@@ -36,8 +36,8 @@ class Rule:
         chain: the chain it stands in.
         spec: what follows the chain's name, word for word as it was read; no counters, no line ending.
         counters: packets and bytes, when they were printed.
-        line: 1-based line in the text it came from; 0 for a rule made by natfix. Not part of what makes rules equal.
-        number: 1-based place in its chain; 0 for a rule made by natfix. Not part of what makes rules equal.
+        line: 1-based line in the text it came from; 0 for a rule made by natfix.
+        number: 1-based place in its chain; 0 for a rule made by natfix.
     """
 
     chain: str
@@ -138,7 +138,7 @@ class Rule:
         return " ".join(texts) if texts else None
 
     def network(self, name: str) -> Network | None:
-        """The network of the option *name* (``source`` or ``destination``) when it stands there and is not negated.
+        """The network of the option *name*, ``source`` or ``destination``, when it stands there and is not negated.
 
         Returns:
             None without the option, with a negated one, or with a mask that has holes.

@@ -12,6 +12,7 @@ from natfix.ruleset.options import OptionError
 from natfix.ruleset.rule import Counters, Rule
 from natfix.ruleset.words import WordError
 
+
 @dataclass(frozen=True)
 class Chain:
     """One chain of one table; its rules are cut into words when somebody asks for them.
@@ -43,13 +44,12 @@ class Chain:
 
     def _rule(self, number: int, place: int) -> Rule:
         line = self.lines[place].rstrip("\r")
-        text = line
-        counters = None
-        if text.startswith("["):
-            head, _, text = text.partition("] ")
-            counters = Counters.parse(head[1:])
-        _, _, spec = text[3:].partition(" ")
-        rule = Rule(self.name, spec.rstrip(" "), counters, place + 1, number)
+        start, counters = 0, None
+        if line.startswith("["):
+            start = line.index("] ") + 2
+            counters = Counters.parse(line[1 : start - 2])
+        start += len(f"-A {self.name} ")
+        rule = Rule(self.name, line[start:].rstrip(" "), counters, place + 1, number)
         try:
             return _without_inline_counters(rule)
         except (WordError, OptionError) as error:
@@ -57,7 +57,7 @@ class Chain:
                 str(error),
                 source=self.source,
                 line=place + 1,
-                column=line.index(spec) + error.column + 1 if spec else len(line) + 1,
+                column=start + error.column + 1,
                 text=line,
             ) from error
 
@@ -71,16 +71,21 @@ def _without_inline_counters(rule: Rule) -> Rule:
     option = rule.option("set-counters")
     if option is None:
         return rule
-    packets, size = option.values
+    try:
+        counters = Counters.parse(":".join(option.values))
+    except ValueError:
+        message = "-c takes the number of packets and the number of bytes"
+        raise OptionError(message, option.start) from None
     spec = f"{rule.spec[: option.start].rstrip()} {rule.spec[option.stop :].lstrip()}".strip()
-    return Rule(rule.chain, spec, Counters(int(packets), int(size)), rule.line, rule.number)
+    return Rule(rule.chain, spec, counters, rule.line, rule.number)
 
 
 @dataclass(frozen=True)
 class Table:
     """One ``*table … COMMIT`` block.
 
-    A host with 100,000 rules has 35,000 chains, of which POSTROUTING reaches a handful; so a chain is made when asked for.
+    A host with 100,000 rules has 35,000 chains, of which POSTROUTING reaches a handful; so a chain is made when asked
+    for.
 
     Attributes:
         name: ``nat``, ``filter``, …
@@ -110,7 +115,7 @@ class Table:
             return None
         made = self._made.get(name)
         if made is None:
-            _, policy, counters = (*self.lines[place].split(), "")[:3]
+            _, policy, counters = (*self.lines[place].rstrip(" \r").split(" "), "")[:3]
             made = self._made[name] = Chain(
                 name=name,
                 policy=policy,

@@ -1,7 +1,8 @@
 """The words of one rule, cut as iptables-restore cuts them, each with its place in the line.
 
-Grammar (iptables/xshared.c, add_param_to_argv): words are parted by blanks and tabs; a word may be, or hold, a part in
-double quotes; inside quotes a backslash makes the next character literal; there is no other escape.
+Grammar (iptables/xshared.c, add_param_to_argv): words are parted by blanks and tabs; a double quote may open anywhere in
+a word, and the quote that closes it also ends the word; inside quotes a backslash makes the next character literal;
+there is no other escape.
 """
 
 from __future__ import annotations
@@ -57,24 +58,24 @@ def _split_plain(line: str, start: int) -> tuple[Word, ...]:
 
 
 def _read_word(line: str, start: int) -> Word:
-    parts: list[str] = []
     position = start
-    opened = -1
-    quoted = False
-    while position < len(line):
-        char = line[position]
-        if char == '"':
-            quoted = True
-            opened = position if opened < 0 else -1
-        elif char == "\\" and opened >= 0 and position + 1 < len(line):
-            position += 1
-            parts.append(line[position])
-        elif char in " \t" and opened < 0:
-            break
-        else:
-            parts.append(char)
+    while position < len(line) and line[position] not in ' \t"':
         position += 1
-    if opened >= 0:
+    if position == len(line) or line[position] != '"':
+        return Word(line[start:position], start, position)
+    parts, stop = _read_quoted(line, position)
+    return Word(line[start:position] + "".join(parts), start, stop, quoted=True)
+
+
+def _read_quoted(line: str, opened: int) -> tuple[list[str], int]:
+    """Read from the quote at *opened* to the one that closes it; give back the characters and the place after it."""
+    parts: list[str] = []
+    position = opened + 1
+    while position < len(line) and line[position] != '"':
+        position += line[position] == "\\"
+        parts.append(line[position : position + 1])
+        position += 1
+    if position >= len(line):
         message = "a quote is opened here and never closed"
         raise WordError(message, opened)
-    return Word("".join(parts), start, position, quoted)
+    return parts, position + 1
