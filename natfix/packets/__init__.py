@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from natfix.packets.intervals import Intervals
 from natfix.packets.names import Names
+from natfix.packets.outcome import Fate, Outcome
 from natfix.packets.packetset import Address, Packet, PacketSet, address, witness
-from natfix.packets.walk import SOURCE_NAT_TARGETS, Fate, Outcome, walk
+from natfix.packets.target import SOURCE_NAT_TARGETS
+from natfix.packets.walk import walk
 
 __all__ = [
     "SOURCE_NAT_TARGETS",

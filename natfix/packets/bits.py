@@ -1,4 +1,4 @@
-"""Sets of 32-bit marks in which some bits are known and the others are free."""
+"""Sets of 32-bit marks in which some bits are known and the others are free, and what MARK does to them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ class Bits:
 
     value: int = 0
     known: int = ALL_BITS
+
+    def __contains__(self, mark: int) -> bool:
+        """Whether *mark* is in the set."""
+        return mark & self.known == self.value
+
+    def __le__(self, other: Self) -> bool:
+        """Whether every mark in this set is in *other*."""
+        return not other.known & ~self.known and self.value & other.known == other.value
 
     def within(self, value: int, mask: int) -> Self | None:
         """Keep the marks with ``mark & mask == value``; None when there are none."""
@@ -36,8 +44,24 @@ class Bits:
                 fixed |= bit
         return tuple(pieces)
 
-    def changed(self, value: int, mask: int) -> Self:
-        """What ``-j MARK --set-xmark VALUE/MASK`` makes of them: bits under *mask* zeroed, then *value* XORed in."""
-        kept = self.value & ~mask
-        known = self.known | mask
-        return type(self)((kept ^ value) & known, known)
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What ``-j MARK --set-xmark VALUE/MASK`` does to a mark: bits under *mask* zeroed, then *value* XORed in."""
+
+    value: int = 0
+    mask: int = 0
+
+    def then(self, later: Change) -> Change:
+        """This change and *later* as one."""
+        return Change((self.value & ~later.mask) ^ later.value, self.mask | later.mask)
+
+    def of(self, before: Bits) -> Bits:
+        """What the marks *before* become."""
+        known = before.known | self.mask
+        return Bits(((before.value & ~self.mask) ^ self.value) & known, known)
+
+    def undone(self, after: Bits, before: Bits) -> Bits:
+        """The marks of *before* that become *after*, which is a part of what *before* becomes."""
+        kept = after.known & ~self.mask
+        return Bits(before.value | ((after.value ^ self.value) & kept), before.known | kept)

@@ -60,9 +60,10 @@ class Intervals:
         """What is in this one and not in *other*."""
         left = list(self.ranges)
         for first, last in other.ranges:
-            left = [piece for low, high in left for piece in ((low, min(high, first - 1)), (max(low, last + 1), high))]
-            left = [(low, high) for low, high in left if low <= high]
-        return type(self)(tuple(left))
+            below = [(low, min(high, first - 1)) for low, high in left]
+            above = [(max(low, last + 1), high) for low, high in left]
+            left = [(low, high) for low, high in (*below, *above) if low <= high]
+        return type(self)(tuple(sorted(left)))
 
     def __le__(self, other: Self) -> bool:
         """Whether everything in this one is in *other*."""

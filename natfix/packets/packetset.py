@@ -13,10 +13,12 @@ from natfix.ruleset import Family
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
-PROTOCOLS = {"icmp": 1, "igmp": 2, "tcp": 6, "udp": 17, "dccp": 33, "gre": 47, "esp": 50, "ah": 51, "icmpv6": 58,
-             "ipv6-icmp": 58, "sctp": 132, "udplite": 136}  # fmt: skip
+PROTOCOLS = {
+    "icmp": 1, "igmp": 2, "ipencap": 4, "tcp": 6, "udp": 17, "dccp": 33, "ipv6": 41, "gre": 47, "esp": 50, "ah": 51,
+    "icmpv6": 58, "ipv6-icmp": 58, "ospf": 89, "vrrp": 112, "l2tp": 115, "sctp": 132, "udplite": 136,
+}  # fmt: skip
 PROTOCOL_NAMES = {number: name for name, number in reversed(PROTOCOLS.items())}
-PORTED = frozenset({PROTOCOLS["tcp"], PROTOCOLS["udp"], PROTOCOLS["sctp"], PROTOCOLS["dccp"], PROTOCOLS["udplite"]})
+PORTED = frozenset(PROTOCOLS[name] for name in ("tcp", "udp", "sctp", "dccp", "udplite"))
 
 ANY_PROTOCOL = Intervals(((0, 255),))
 ANY_PORT = Intervals(((0, 65535),))
@@ -49,7 +51,8 @@ class PacketSet:
         mark: firewall marks.
         source_type: what the routing table calls the source (``-m addrtype``).
         destination_type: what it calls the destination.
-        state: the state of the connection; the nat table sees NEW and RELATED only (nf_nat_core.c, nf_nat_inet_fn).
+        state: the state of the connection; the nat table sees NEW and RELATED only (nf_nat_core.c,
+            nf_nat_inet_fn).
     """
 
     family: Family
@@ -71,6 +74,10 @@ class PacketSet:
         for each in _FIELD_NAMES:
             object.__setattr__(made, each, value if each == name else getattr(self, each))
         return made
+
+    def __le__(self, other: PacketSet) -> bool:
+        """Whether every packet in this set is in *other*."""
+        return all(getattr(self, each) <= getattr(other, each) for each in _FIELD_NAMES)
 
 
 _FIELD_NAMES = tuple(each.name for each in fields(PacketSet))
@@ -101,16 +108,15 @@ class Packet:
     def __str__(self) -> str:
         """Spell it as ``tcp 172.7.21.2:40000 -> 172.7.22.2:80 out eth0``."""
         mark = f" mark {self.mark:#x}" if self.mark else ""
-        return (
-            f"{self.protocol} {_end(self.source, self.source_port)} -> {_end(self.destination, self.destination_port)}"
-            f" out {self.out_interface}{mark}"
-        )
+        source = _end(self.source, self.source_port)
+        destination = _end(self.destination, self.destination_port)
+        return f"{self.protocol} {source} -> {destination} out {self.out_interface}{mark}"
 
 
 def _end(where: Address, port: int | None) -> str:
     if port is None:
         return str(where)
-    return f"[{where}]:{port}" if where.version == Family.IPV6 else f"{where}:{port}"
+    return f"[{where}]:{port}" if isinstance(where, IPv6Address) else f"{where}:{port}"
 
 
 def witness(packets: PacketSet, *, devices: tuple[str, ...] = (), near: Intervals | None = None) -> Packet:
@@ -123,13 +129,11 @@ def witness(packets: PacketSet, *, devices: tuple[str, ...] = (), near: Interval
     """
     protocol = _pick(packets.protocol, (PROTOCOLS["tcp"], PROTOCOLS["udp"], PROTOCOLS["icmp"]))
     ported = protocol in PORTED
-    beside = near.ranges[-1][1] + 3 if near else -1
+    beside = (near.ranges[-1][1] + 3,) if near else ()
+    hosts = (packets.destination.ranges[-1][0] + 2, packets.destination.ranges[0][0] + 2)
     return Packet(
         source=address(_pick(packets.source, (packets.source.ranges[0][0] + 2,)), packets.family),
-        destination=address(
-            _pick(packets.destination, (beside, packets.destination.ranges[-1][0] + 2, packets.destination.ranges[0][0] + 2)),
-            packets.family,
-        ),
+        destination=address(_pick(packets.destination, (*beside, *hosts)), packets.family),
         out_interface=packets.out_interface.sample(*devices),
         protocol=PROTOCOL_NAMES.get(protocol, str(protocol)),
         source_port=_pick(packets.source_port, (40000,)) if ported else None,

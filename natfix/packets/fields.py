@@ -1,0 +1,169 @@
+"""How each option that natfix can evaluate splits a set of packets, as the kernel's matches do.
+
+Sources: iptables-extensions(8); net/ipv4/netfilter/ip_tables.c (ip_packet_match); net/netfilter/xt_*.c.
+A splitter answers None where nobody can tell from the rule alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from natfix.packets.bits import ALL_BITS
+from natfix.packets.intervals import Intervals
+from natfix.packets.packetset import ADDRESS_TYPES, PORTED, PROTOCOLS, STATES, PacketSet
+from natfix.ruleset import Option, parse_network
+
+Split: TypeAlias = tuple[tuple[PacketSet, ...], tuple[PacketSet, ...]]
+Splitter: TypeAlias = Callable[[PacketSet, Option], Split | None]
+
+
+def _by_interval(packets: PacketSet, name: str, wanted: Intervals) -> Split:
+    has: Intervals = getattr(packets, name)
+    return _pair(packets, name, has & wanted, has - wanted)
+
+
+def _by_choice(packets: PacketSet, name: str, wanted: frozenset[str]) -> Split:
+    has: frozenset[str] = getattr(packets, name)
+    return _pair(packets, name, has & wanted, has - wanted)
+
+
+def _pair(packets: PacketSet, name: str, inside: object, outside: object) -> Split:
+    return (
+        (packets.having(name, inside),) if inside else (),
+        (packets.having(name, outside),) if outside else (),
+    )
+
+
+def _address(name: str) -> Splitter:
+    def split(packets: PacketSet, option: Option) -> Split | None:
+        try:
+            networks = [parse_network(text) for text in option.value.split(",")]
+        except ValueError:  # a mask with holes
+            return None
+        if any(network.version != packets.family for network in networks):
+            return None
+        return _by_interval(packets, name, Intervals.networks(networks))
+
+    return split
+
+
+def _range(name: str) -> Splitter:
+    def split(packets: PacketSet, option: Option) -> Split | None:
+        first, _, last = option.value.partition("-")
+        try:
+            low, high = parse_network(first), parse_network(last or first)
+        except ValueError:
+            return None
+        if {low.version, high.version} != {packets.family}:
+            return None
+        addresses = Intervals.of([(int(low.network_address), int(high.network_address))])
+        return _by_interval(packets, name, addresses)
+
+    return split
+
+
+def _interface(packets: PacketSet, option: Option) -> Split:
+    inside = packets.out_interface.within(option.value)
+    outside = packets.out_interface.excluding(option.value)
+    return _pair(packets, "out_interface", inside, outside)
+
+
+def _protocol(packets: PacketSet, option: Option) -> Split | None:
+    name = option.value.lower()
+    if name in {"all", "0"}:
+        return (packets,), ()
+    number = PROTOCOLS.get(name) if not name.isdecimal() else int(name)
+    return None if number is None else _by_interval(packets, "protocol", Intervals.single(number))
+
+
+def _ports(name: str) -> Splitter:
+    def split(packets: PacketSet, option: Option) -> Split | None:
+        wanted = _wanted_ports(packets, option)
+        return None if wanted is None else _by_interval(packets, name, wanted)
+
+    return split
+
+
+def _either_port(packets: PacketSet, option: Option) -> Split | None:
+    wanted = _wanted_ports(packets, option)
+    if wanted is None:
+        return None
+    by_source, others = _by_interval(packets, "source_port", wanted)
+    splits = [_by_interval(each, "destination_port", wanted) for each in others]
+    by_destination = tuple(piece for inside, _ in splits for piece in inside)
+    return by_source + by_destination, tuple(piece for _, outside in splits for piece in outside)
+
+
+def _wanted_ports(packets: PacketSet, option: Option) -> Intervals | None:
+    """The ports of an option; None where a packet may have none, or a service is named, which the host numbers."""
+    if not packets.protocol <= _PORTED:
+        return None
+    try:
+        return Intervals.of(_port_range(text) for text in option.value.split(","))
+    except ValueError:
+        return None
+
+
+def _port_range(text: str) -> tuple[int, int]:
+    first, colon, last = text.partition(":")
+    return int(first or 0), int(last or 65535) if colon else int(first)
+
+
+def _mark(packets: PacketSet, option: Option) -> Split | None:
+    try:
+        value, mask = parse_mark(option.value)
+    except ValueError:
+        return None
+    inside = packets.mark.within(value, mask)
+    pieces = packets.mark.excluding(value, mask)
+    return (
+        (packets.having("mark", inside),) if inside is not None else (),
+        tuple(packets.having("mark", piece) for piece in pieces),
+    )
+
+
+def parse_mark(text: str) -> tuple[int, int]:
+    """Read ``0x4000/0x4000`` or ``1`` into value and mask.
+
+    Raises:
+        ValueError: *text* is no mark.
+    """
+    value, slash, mask = text.partition("/")
+    return int(value, 0), int(mask, 0) if slash else ALL_BITS
+
+
+def _choice(name: str, modelled: frozenset[str]) -> Splitter:
+    def split(packets: PacketSet, option: Option) -> Split | None:
+        wanted = frozenset(option.value.upper().split(","))
+        return _by_choice(packets, name, wanted) if wanted <= modelled else None
+
+    return split
+
+
+def _everything(packets: PacketSet, _: Option) -> Split:
+    return (packets,), ()
+
+
+_PORTED = Intervals.of((number, number) for number in PORTED)
+_WITH_PORTS = ("tcp", "udp", "sctp", "dccp", "udplite")
+_TRACKED = STATES | {"ESTABLISHED", "INVALID", "UNTRACKED"}
+SPLITTERS: dict[tuple[str, str], Splitter] = {
+    ("", "source"): _address("source"),
+    ("", "destination"): _address("destination"),
+    ("", "out-interface"): _interface,
+    ("", "protocol"): _protocol,
+    ("iprange", "src-range"): _range("source"),
+    ("iprange", "dst-range"): _range("destination"),
+    ("mark", "mark"): _mark,
+    ("addrtype", "src-type"): _choice("source_type", ADDRESS_TYPES),
+    ("addrtype", "dst-type"): _choice("destination_type", ADDRESS_TYPES),
+    ("conntrack", "ctstate"): _choice("state", _TRACKED),
+    ("state", "state"): _choice("state", _TRACKED),
+    ("multiport", "source-ports"): _ports("source_port"),
+    ("multiport", "destination-ports"): _ports("destination_port"),
+    ("multiport", "ports"): _either_port,
+    ("comment", "comment"): _everything,
+    **{(owner, "source-port"): _ports("source_port") for owner in _WITH_PORTS},
+    **{(owner, "destination-port"): _ports("destination_port") for owner in _WITH_PORTS},
+}

@@ -1,0 +1,132 @@
+"""Packets on their way through a table: parted by rules, in doubt or not, and where they have gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from natfix.packets.bits import Change
+from natfix.packets.match import match
+from natfix.packets.outcome import Fate, Outcome
+from natfix.packets.packetset import PacketSet
+from natfix.ruleset import Rule
+
+_MARK = frozenset({"mark"})
+
+
+class Parted(NamedTuple):
+    """A piece and a rule.
+
+    Attributes:
+        inside: what the rule matches; disjoint.
+        outside: what it surely does not; disjoint.
+        doubtful: whether a packet of *inside* may match or not.
+    """
+
+    inside: list[Piece]
+    outside: list[Piece]
+    doubtful: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Packets on their way.
+
+    Attributes:
+        packets: the packets as they came.
+        path: the rules that matched.
+        unknown: what could not be evaluated.
+        turns: how many doubtful turns they took; the same words can stand at several.
+        change: what became of their marks; None when nobody knows, as after CONNMARK --restore-mark.
+    """
+
+    packets: PacketSet
+    path: tuple[Rule, ...] = ()
+    unknown: tuple[str, ...] = ()
+    turns: int = 0
+    change: Change | None = Change()  # noqa: RUF009  (frozen)
+
+    def parted(self, rule: Rule) -> Parted:
+        """Part what *rule* matches, or may match, from what it surely does not."""
+        if self.change is None:
+            matched = match(rule, self.packets, unreadable=_MARK)
+        else:
+            matched = match(rule, self.packets.having("mark", self.change.of(self.packets.mark)))
+        taken = replace(self.doubted(matched.unknown), path=(*self.path, rule))
+        return Parted(
+            [replace(taken, packets=self._as_came(each)) for each in matched.inside],
+            [replace(self, packets=self._as_came(each)) for each in matched.outside],
+            bool(matched.unknown),
+        )
+
+    def doubted(self, words: Iterable[str]) -> Piece:
+        """The same packets after a turn that depends on *words*; without words it is no turn."""
+        unknown = tuple(dict.fromkeys((*self.unknown, *words)))
+        return replace(self, unknown=unknown, turns=self.turns + 1) if words else self
+
+    def outcome(self, fate: Fate, rule: Rule | None) -> Outcome:
+        """Let the packets end here."""
+        return Outcome(self.packets, fate, self.path, rule, self.unknown)
+
+    def _as_came(self, packets: PacketSet) -> PacketSet:
+        if self.change is None:
+            return packets
+        return packets.having("mark", self.change.undone(packets.mark, self.packets.mark))
+
+
+@dataclass(slots=True)
+class Flow:
+    """Where packets that entered a rule have gone: on to the next one, out of the chain, or to their end."""
+
+    onward: list[Piece] = field(default_factory=list)
+    leaving: list[Piece] = field(default_factory=list)
+    ended: list[Outcome] = field(default_factory=list)
+
+    def add(self, other: Flow) -> None:
+        """Take in all of *other*."""
+        self.onward.extend(other.onward)
+        self.leaving.extend(other.leaving)
+        self.ended.extend(other.ended)
+
+    def brings_back(self, piece: Piece) -> bool:
+        """Whether all of *piece* goes on as it was, so that it does not matter whether its rule matched."""
+        return not self.leaving and not self.ended and all(_is_untouched(each, piece) for each in self.onward)
+
+    def doubted(self, before: Piece, inside: Piece) -> Flow:
+        """This flow of *inside*, which is *before* after a rule of which nobody knows whether it matched.
+
+        Parts that the target left as they were go on either way, and nothing about them is in doubt. The others go
+        on twice: as the target left them, and untouched, as if the rule had not matched.
+        """
+        untouched = [each for each in self.onward if _is_untouched(each, inside)]
+        changed = [each for each in self.onward if not _is_untouched(each, inside)]
+        affected = [each.packets for each in (*changed, *self.leaving)] + [each.packets for each in self.ended]
+        missed = replace(before, unknown=inside.unknown, turns=inside.turns)
+        surely = [replace(before, packets=each.packets) for each in untouched]
+        instead = [replace(missed, packets=packets) for packets in affected]
+        return Flow([*surely, *changed, *instead], self.leaving, self.ended)
+
+
+def merged(pieces: Sequence[Piece]) -> list[Piece]:
+    """Drop pieces that others on the same way cover; a certain one covers a possible one, never the reverse."""
+    if not any(piece.unknown for piece in pieces):
+        return list(pieces)
+    kept: list[Piece] = []
+    # What is certain comes first, as it can cover the rest.
+    for piece in sorted(pieces, key=lambda each: bool(each.unknown)):
+        if not _is_covered(piece, kept):
+            kept = [other for other in kept if not _is_covered(other, (piece,))]
+            kept.append(piece)
+    return kept
+
+
+def _is_untouched(piece: Piece, before: Piece) -> bool:
+    return (piece.turns, piece.change) == (before.turns, before.change)
+
+
+def _is_covered(piece: Piece, others: Iterable[Piece]) -> bool:
+    return any(
+        piece.change == other.change and bool(piece.unknown) >= bool(other.unknown) and piece.packets <= other.packets
+        for other in others
+    )
