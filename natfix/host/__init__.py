@@ -1,0 +1,1 @@
+"""The machine: where natfix reads and changes a real host."""
