@@ -22,7 +22,7 @@ from natfix.app.sources.subnet_env import DEFAULT_PATH, NETWORK_KEYS, SubnetEnv
 from natfix.errors import HostError
 from natfix.ruleset import Family, Network, family_of
 
-__all__ = ["Cluster", "find_cluster", "parse_cidrs"]
+__all__ = ["Cluster", "find_cluster", "parse_cidrs", "told_cluster"]
 
 OPTION: Final = "--cluster-cidr"
 _PROXY_PATHS: Final = ("/var/lib/kube-proxy/config.conf", "/etc/kubernetes/kube-proxy.yaml")
@@ -82,6 +82,20 @@ def find_cluster(
             found.setdefault(cluster.family, cluster)
         if len(found) == len(wanted):
             break
+    return tuple(found[family] for family in sorted(found))
+
+
+def told_cluster(given: Sequence[str], files: Files) -> tuple[Cluster, ...]:
+    """The cluster's networks as the user told them, for texts of which nobody knows whether they are this host's.
+
+    Raises:
+        UsageError: an option makes no sense.
+        ConfigError: natfix.toml says something impossible.
+    """
+    config = read_config(files)
+    found: dict[Family, Cluster] = {}
+    for cluster in (*_by_family(parse_cidrs(given, OPTION), OPTION), *_by_family(config.cluster_cidrs, config.source)):
+        found.setdefault(cluster.family, cluster)
     return tuple(found[family] for family in sorted(found))
 
 

@@ -50,6 +50,15 @@ class RulesetStore(Protocol):
         """
         ...
 
+    def dump(self) -> bytes:
+        """Read the whole ruleset of the backend, every table of it, as its save program prints it.
+
+        Raises:
+            HostError: no rights, or the program failed.
+            UnsupportedError: a table holds what iptables cannot show.
+        """
+        ...
+
     def rehearse(self, script: str) -> None:
         """Load *script* in a scratch network namespace, over stand-ins for the rules it does not touch.
 

@@ -99,16 +99,19 @@ class AuditRule:
     examples: tuple[Example, ...]
 
 
-def load_rule(data: bytes, source: str) -> AuditRule:
+def load_rule(data: bytes, source: str, *, examples: bool = True) -> AuditRule:
     """Read one rule file.
 
     Args:
         data: TOML.
         source: the file's name, for errors.
+        examples: whether to read the examples, which stand last in a file and take most of the time.
 
     Raises:
         ConfigError: it is not TOML, or a field is missing, unknown, of the wrong type, or names what does not exist.
     """
+    if not examples:
+        data = data.partition(b"\n[[example]]")[0]
     try:
         table = tomllib.loads(data.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -138,7 +141,7 @@ class _Fields:
             targets=frozenset(match.strings("target", ())),
             families=frozenset(match.family(text) for text in match.strings("family", ("ipv4", "ipv6"))),
             fix=fix.one_of("kind", get_args(FixKind), "none"),
-            examples=tuple(_Fields(each, self.source, "example.").example() for each in self.take("example", list)),
+            examples=tuple(_Fields(each, self.source, "example.").example() for each in self.take("example", list, [])),
         )
         for fields in (match, fix, self):
             fields.finish()

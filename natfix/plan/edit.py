@@ -128,10 +128,9 @@ def _through_own_chain(rule: Rule, cluster: Sequence[Network]) -> Plan:
 def _more_returns(rule: Rule, cluster: Sequence[Network], table: Table) -> Plan:
     """Complete the RETURNs of a chain of ours whose cluster has grown."""
     chain = table.chain(rule.chain)
-    before = tuple(each.spec for each in chain.rules) if chain else ()
-    known = [spec for spec in before if spec.endswith(" -j RETURN")]
+    known = [each.spec for each in (chain.rules if chain else ()) if each.target == "RETURN"]
     missing = [spec for spec in _returns(cluster) if spec not in known]
-    return Plan((), {rule.chain: (*known, *missing, rule.spec)}, {rule.chain: before})
+    return Plan((), {rule.chain: (*known, *missing, rule.spec)})
 
 
 def _returns(cluster: Sequence[Network]) -> tuple[str, ...]:

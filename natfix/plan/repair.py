@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from natfix.audit import Finding, Subject
 from natfix.audit.analyses import corrected_twin
@@ -17,14 +18,20 @@ def repair(subject: Subject, findings: Iterable[Finding]) -> Plan:
         NatfixError: an audit rule wants a broad rule deleted that has no corrected form.
     """
     plans = [_correction(subject, finding) for finding in findings if is_correctable(finding)]
-    edits: dict[Edit, None] = {}
-    for plan in plans:
-        edits.update(dict.fromkeys(plan.edits))
+    edits = dict.fromkeys(_kept(subject, edit) for plan in plans for edit in plan.edits)
+    chains = {name: specs for plan in plans for name, specs in plan.chains.items()}
+    held = {name: tuple(rule.spec for rule in chain.rules) for name in chains if (chain := subject.table.chain(name))}
     return Plan(
         tuple(sorted(edits, key=lambda edit: edit.old.line)),
-        {name: specs for plan in plans for name, specs in plan.chains.items()},
-        {name: specs for plan in plans for name, specs in plan.before.items()},
+        {name: specs for name, specs in chains.items() if held.get(name) != specs},
+        {name: specs for name, specs in held.items() if chains[name] != specs},
     )
+
+
+def _kept(subject: Subject, edit: Edit) -> Edit:
+    """Mark an edit whose new rule is there already."""
+    chain = subject.table.chain(edit.chain)
+    return replace(edit, kept=True) if chain and edit.new in chain.rules else edit
 
 
 def is_correctable(finding: Finding) -> bool:
@@ -38,4 +45,4 @@ def _correction(subject: Subject, finding: Finding) -> Plan:
     twin = corrected_twin(finding.rule, subject)
     if twin is None:
         raise NatfixError(f"{finding.kind.id} wants this rule deleted, but its corrected form is not there: {finding.rule}")
-    return Plan((Edit(finding.rule, twin, kept=True),))
+    return Plan((Edit(finding.rule, twin),))

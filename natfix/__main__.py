@@ -1,0 +1,8 @@
+"""``python -m natfix``."""
+
+from __future__ import annotations
+
+from natfix.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Look at nat tables, of texts or of this host, and say which rules hide container addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from natfix.app.cluster import Cluster
+from natfix.app.ports import Interface, Links, Route, RulesetStore
+from natfix.audit import AuditRule, Subject, audit
+from natfix.errors import UsageError
+from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
+from natfix.ruleset import Family, Network, Ruleset, Table, family_of
+
+UNKNOWN_CLUSTER_HINT = "Name the network that holds the container subnets of all hosts: --cluster-cidr 172.7.0.0/16"
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One nat table with what it was judged by."""
+
+    ruleset: Ruleset
+    subject: Subject
+    checked: CheckedTable
+
+
+def check_texts(rulesets: Iterable[Ruleset], clusters: Sequence[Cluster], catalogue: Sequence[AuditRule]) -> CheckResult:
+    """Check iptables-save texts; nothing of this host has a say in it.
+
+    Raises:
+        RulesetSyntaxError: a chain that POSTROUTING reaches cannot be read.
+        UsageError: the texts hold nat tables, and no cluster of their families is known.
+    """
+    looked: list[Looked] = []
+    notes: list[str] = []
+    for ruleset in rulesets:
+        notes.extend(f"{ruleset.source}: {warning}" for warning in ruleset.warnings)
+        tables = [ruleset.table("nat", family) for family in ruleset.families("nat")]
+        if not tables:
+            notes.append(f"{ruleset.source} holds no nat table, so there is nothing in it that rewrites addresses")
+        looked.extend(_look(ruleset, table, Subject(table, _networks(clusters, table.family)), clusters, catalogue)
+                      for table in tables if table is not None)  # fmt: skip
+    return _result(looked, notes)
+
+
+def look_at_host(
+    stores: Iterable[RulesetStore], clusters: Sequence[Cluster], links: Links, catalogue: Sequence[AuditRule]
+) -> list[Looked]:
+    """Read and audit the nat tables of this host.
+
+    Raises:
+        HostError: a table cannot be read.
+        UnsupportedError: a table holds what iptables cannot show.
+    """
+    interfaces, routes = links.interfaces(), links.routes()
+    return [look_at_store(store.read(), store.backend.family, clusters, (interfaces, routes), catalogue) for store in stores]
+
+
+def look_at_store(
+    ruleset: Ruleset,
+    family: Family,
+    clusters: Sequence[Cluster],
+    network: tuple[Sequence[Interface], Sequence[Route]],
+    catalogue: Sequence[AuditRule],
+) -> Looked:
+    """Audit one nat table of this host with what its interfaces and routes say."""
+    table = ruleset.table("nat", family)
+    assert table is not None, "a store always gives its nat table"  # noqa: S101
+    cluster = _networks(clusters, family)
+    subject = Subject(table, cluster, _bridges(network[0], family), _devices(*network, family, cluster))
+    return _look(ruleset, table, subject, clusters, catalogue, live=True)
+
+
+def check_host(looked: Sequence[Looked]) -> CheckResult:
+    """Sum up what look_at_host saw.
+
+    Raises:
+        UsageError: there are rules, and no cluster of any of their families is known.
+    """
+    notes = []
+    variants = {each.ruleset.source.rpartition("-")[2] for each in looked if each.checked.rules}
+    if len(variants) > 1:
+        notes.append("both iptables-nft and iptables-legacy hold nat rules; the kernel asks both, and natfix looks at both")
+    return _result(looked, notes)
+
+
+def _look(  # noqa: PLR0913  (one place where a table meets all that decides about it)
+    ruleset: Ruleset,
+    table: Table,
+    subject: Subject,
+    clusters: Iterable[Cluster],
+    catalogue: Iterable[AuditRule],
+    *,
+    live: bool = False,
+) -> Looked:
+    cluster = next((each for each in clusters if each.family is table.family), None)
+    origin = ClusterOrigin(cluster.networks, cluster.origin, cluster.guessed) if cluster else None
+    findings = audit(subject, catalogue)
+    return Looked(
+        ruleset, subject, CheckedTable(ruleset.source, live, table.family, len(subject.rules), origin, findings)
+    )
+
+
+def _result(looked: Sequence[Looked], notes: list[str]) -> CheckResult:
+    unjudged = [each.checked for each in looked if each.checked.rules and each.checked.cluster is None]
+    judged = [each.checked for each in looked if each.checked.cluster is not None]
+    if unjudged and not any(table.rules for table in judged):
+        names = ", ".join(dict.fromkeys(table.source for table in unjudged))
+        raise UsageError(f"no cluster CIDR is known for {names}", hint=UNKNOWN_CLUSTER_HINT)
+    for table in unjudged:
+        version = f"IPv{table.family.value}"
+        notes.append(f"{table.source}: no {version} cluster CIDR is known, so its {table.rules} rules were not judged by packets")
+    return CheckResult(tuple(each.checked for each in looked), tuple(notes))
+
+
+def _networks(clusters: Iterable[Cluster], family: Family) -> tuple[Network, ...]:
+    return next((cluster.networks for cluster in clusters if cluster.family is family), ())
+
+
+def _bridges(interfaces: Iterable[Interface], family: Family) -> Mapping[str, tuple[Network, ...]]:
+    return {each.name: _own_networks(each, family) for each in interfaces if each.kind == "bridge"}
+
+
+def _own_networks(interface: Interface, family: Family) -> tuple[Network, ...]:
+    return tuple(address.network for address in interface.addresses if family_of(address.network) is family)
+
+
+def _devices(
+    interfaces: Iterable[Interface], routes: Iterable[Route], family: Family, cluster: Sequence[Network]
+) -> Mapping[str, str]:
+    """Every device that is no bridge, with its first address; those that lead to the cluster first, then the default route's."""
+    ranks: dict[str, int] = {}
+    for route in routes:
+        if route.gateway and family_of(route.destination) is family:
+            leads = any(route.destination.overlaps(network) for network in cluster)  # type: ignore[arg-type]
+            rank = 0 if route.destination.prefixlen and leads else 1
+            ranks[route.interface] = min(rank, ranks.get(route.interface, rank))
+    devices = [each for each in interfaces if each.kind != "bridge"]
+    devices.sort(key=lambda each: (ranks.get(each.name, 2), bool(each.bridge), not each.addresses, each.name))
+    return {each.name: _first_address(each, family) for each in devices}
+
+
+def _first_address(interface: Interface, family: Family) -> str:
+    return next((str(each.ip) for each in interface.addresses if each.version == family), "")

@@ -1,0 +1,45 @@
+"""The host as the use cases that change it see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from natfix.app.ports import (
+    Clock,
+    Connections,
+    Files,
+    History,
+    Links,
+    RulesetStore,
+    SavedRulesets,
+    Turnstile,
+    Watchdog,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Every port a change needs.
+
+    Attributes:
+        stores: the nat tables of this host that hold rules.
+        links: its interfaces and routes.
+        files: its files.
+        connections: its tracked connections.
+        history: what natfix changed before.
+        turnstile: one natfix at a time.
+        watchdog: undoes what nobody confirms.
+        saved: the files that are loaded at boot.
+        clock: the time of day.
+    """
+
+    stores: Sequence[RulesetStore]
+    links: Links
+    files: Files
+    connections: Connections
+    history: History
+    turnstile: Turnstile
+    watchdog: Watchdog
+    saved: SavedRulesets
+    clock: Clock

@@ -1,0 +1,37 @@
+"""Correct an iptables-save text without touching any host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from natfix.app.check import check_texts
+from natfix.app.cluster import Cluster
+from natfix.audit import AuditRule, Subject, audit
+from natfix.plan import is_correctable, repair, rewrite, text_diff
+from natfix.report.model import Change, ChangeResult
+from natfix.ruleset import Ruleset, render
+
+
+def correct_text(
+    ruleset: Ruleset, clusters: Sequence[Cluster], catalogue: Sequence[AuditRule]
+) -> tuple[bytes, ChangeResult]:
+    """Correct what natfix corrects in *ruleset*; every other line stays byte for byte.
+
+    Returns:
+        The new text, and what was changed in it.
+
+    Raises:
+        RulesetSyntaxError: a chain that POSTROUTING reaches cannot be read.
+        UsageError: no cluster of its families is known.
+    """
+    checked = check_texts([ruleset], clusters, catalogue)
+    corrected = ruleset
+    for cluster in clusters:
+        table = corrected.table("nat", cluster.family)
+        if table is not None:
+            subject = Subject(table, cluster.networks)
+            corrected = rewrite(corrected, table, repair(subject, audit(subject, catalogue)))
+    before, after = render(ruleset), render(corrected)
+    changes = (Change(ruleset.source, text_diff(before, after, ruleset.source)),) if before != after else ()
+    remaining = tuple(finding for finding in checked.findings if not is_correctable(finding))
+    return after, ChangeResult("apply", True, changes, clusters=checked.clusters, remaining=remaining, notes=checked.notes)

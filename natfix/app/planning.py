@@ -1,0 +1,214 @@
+"""From a look at the host to everything that a change would do: transactions for the kernel, texts for the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from natfix.app.check import UNKNOWN_CLUSTER_HINT, Looked, look_at_host
+from natfix.app.cluster import Cluster
+from natfix.app.machine import Machine
+from natfix.app.ports import RulesetStore
+from natfix.audit import AuditRule, Finding, Subject
+from natfix.errors import UnsupportedError, UsageError
+from natfix.plan import Plan, compile_script, is_correctable, repair, rewrite, ruleset_diff, save_into, text_diff
+from natfix.report.model import Change, ClusterOrigin
+from natfix.ruleset import Family, Ruleset, parse
+
+# Chains of programs that put them back by themselves, and stumble over old ones.
+_LIVE_CHAINS = ("DOCKER", "KUBE-", "CNI-", "NETAVARK", "FLANNEL-", "cali-", "CILIUM_", "WEAVE", "LIBVIRT_", "ts-")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTable:
+    """One nat table of the kernel and what shall become of it.
+
+    Attributes:
+        store: where it is.
+        looked: how it is now.
+        plan: what changes; may be empty.
+        after: how it will be.
+    """
+
+    store: RulesetStore
+    looked: Looked
+    plan: Plan
+    after: Ruleset
+
+    @property
+    def script(self) -> str:
+        """The change as lines for iptables-restore."""
+        return compile_script(self.plan, self.looked.subject.table)
+
+    def change(self) -> Change:
+        """The change for the report."""
+        return Change(str(self.store.backend), ruleset_diff(self.looked.ruleset, self.after), self.script)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """One saved file and what shall become of it.
+
+    Attributes:
+        path: the file.
+        family: of the ruleset in it.
+        before: its bytes; None when there is none.
+        after: its new bytes.
+    """
+
+    path: str
+    family: Family
+    before: bytes | None
+    after: bytes
+
+    def change(self) -> Change:
+        """The change for the report."""
+        return Change(self.path, text_diff(self.before, self.after, self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Everything a change would do."""
+
+    tables: tuple[PlannedTable, ...]
+    files: tuple[PlannedFile, ...]
+    notes: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.files or any(table.plan for table in self.tables))
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The places that change, for the report."""
+        return (*(table.change() for table in self.tables if table.plan), *(file.change() for file in self.files))
+
+    @property
+    def remaining(self) -> tuple[Finding, ...]:
+        """The findings natfix does not correct by itself."""
+        return tuple(
+            finding
+            for table in self.tables
+            for finding in table.looked.checked.findings
+            if not is_correctable(finding)
+        )
+
+    @property
+    def clusters(self) -> tuple[ClusterOrigin, ...]:
+        """The clusters that decided."""
+        return tuple(dict.fromkeys(
+            table.looked.checked.cluster for table in self.tables if table.looked.checked.cluster is not None
+        ))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user wants of a change.
+
+    Attributes:
+        clusters: the cluster of each family.
+        catalogue: the audit rules.
+        kernel: whether the running rules shall be corrected.
+        persist: whether the saved files shall be.
+        full: whether they shall get the whole running ruleset instead of natfix's corrections.
+        file: a file to save to instead of the one the host restores.
+        keep_connections: leave tracked connections alone.
+        confirm: undo everything after so many seconds unless confirmed; 0 for no such thing.
+    """
+
+    clusters: Sequence[Cluster]
+    catalogue: Sequence[AuditRule]
+    kernel: bool = True
+    persist: bool = True
+    full: bool = False
+    file: str | None = None
+    keep_connections: bool = False
+    confirm: float = 0
+
+
+def plan_change(machine: Machine, wishes: Wishes) -> Planned:
+    """Look at the host and plan what ends the findings that natfix corrects.
+
+    Raises:
+        UsageError: the cluster is not known, or only guessed.
+        HostError, UnsupportedError, RulesetSyntaxError: the host or a saved file cannot be read.
+    """
+    looked = look_at_host(machine.stores, wishes.clusters, machine.links, wishes.catalogue)
+    _refuse_guesses(looked)
+    tables = tuple(_plan_table(store, each, wishes) for store, each in zip(machine.stores, looked, strict=True))
+    if not wishes.persist:
+        return Planned(tables, ())
+    files, notes = _plan_files(machine, tables, wishes)
+    return Planned(tables, files, notes)
+
+
+def _refuse_guesses(looked: Iterable[Looked]) -> None:
+    ruled = [each.checked for each in looked if each.checked.rules]
+    if ruled and not any(table.cluster for table in ruled):
+        raise UsageError("no cluster CIDR is known, so nothing can be corrected", hint=UNKNOWN_CLUSTER_HINT)
+    for table in ruled:
+        if table.cluster is not None and table.cluster.guessed and any(map(is_correctable, table.findings)):
+            networks = ",".join(map(str, table.cluster.networks))
+            raise UsageError(
+                f"the cluster CIDR {networks} is only guessed (from {table.cluster.origin}), and a guess is not applied",
+                hint=f"If it is right, say so: --cluster-cidr {networks}",
+            )
+
+
+def _plan_table(store: RulesetStore, looked: Looked, wishes: Wishes) -> PlannedTable:
+    plan = repair(looked.subject, looked.checked.findings) if wishes.kernel else Plan()
+    return PlannedTable(store, looked, plan, rewrite(looked.ruleset, looked.subject.table, plan) if plan else looked.ruleset)
+
+
+def _plan_files(
+    machine: Machine, tables: Iterable[PlannedTable], wishes: Wishes
+) -> tuple[tuple[PlannedFile, ...], tuple[str, ...]]:
+    paths = machine.saved.paths()
+    judged = [table for table in tables if table.looked.subject.cluster]
+    files: list[PlannedFile] = []
+    for family in dict.fromkeys(table.store.backend.family for table in judged):
+        path = wishes.file or paths.get(family)
+        if path is not None:
+            mine = [table for table in judged if table.store.backend.family is family]
+            files.extend((_plan_full if wishes.full else _plan_file)(machine, path, family, mine, wishes))
+    return tuple(files), tuple(_notes(wishes, files, has_place=bool(paths or wishes.file or not judged)))
+
+
+def _notes(wishes: Wishes, files: Iterable[PlannedFile], *, has_place: bool) -> Iterable[str]:
+    if not has_place:
+        yield "no service of this host restores a saved ruleset at boot (iptables-services, netfilter-persistent): none is written"
+    for file in files if wishes.full else ():
+        ruleset = parse(file.after, file.path, file.family)
+        live = sorted({name for table in ruleset.tables for name in table.declared if name.startswith(_LIVE_CHAINS)})
+        if live:
+            yield f"{file.path} freezes {len(live)} chains that other programs rewrite while they run, such as {live[0]}"
+
+
+def _plan_file(
+    machine: Machine, path: str, family: Family, tables: Iterable[PlannedTable], wishes: Wishes
+) -> Iterable[PlannedFile]:
+    before = after = machine.files.read(path)
+    for table in tables:
+        after = save_into(after, path, after_change(table), wishes.catalogue) or after
+    if after is not None and after != before:
+        yield PlannedFile(path, family, before, after)
+
+
+def _plan_full(
+    machine: Machine, path: str, family: Family, tables: Sequence[PlannedTable], wishes: Wishes  # noqa: ARG001
+) -> Iterable[PlannedFile]:
+    """The whole running ruleset, as iptables-save prints it: what the seed's recipe saves."""
+    if len(tables) > 1:
+        names = " and ".join(str(table.store.backend) for table in tables)
+        raise UnsupportedError(f"{names} both hold rules, and one file cannot hold both rulesets", hint="Save without --full.")
+    before, after = machine.files.read(path), tables[0].store.dump()
+    if after != before:
+        yield PlannedFile(path, family, before, after)
+
+
+def after_change(planned: PlannedTable) -> Subject:
+    """The nat table as it will be, with what decides about it."""
+    subject = planned.looked.subject
+    table = planned.after.table("nat", subject.family)
+    assert table is not None, "a plan takes no table away"  # noqa: S101
+    return Subject(table, subject.cluster, subject.bridges, subject.devices)

@@ -1,0 +1,65 @@
+"""The ``natfix`` command."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+import typer
+
+from natfix.errors import EXIT_INTERRUPTED, NatfixError
+
+# For each command the module that holds a function of its name; it is imported when the command is called.
+COMMANDS = {
+    "check": "Say which rules hide container addresses, with the packet that proves it.",
+    "diff": "Show exactly what `natfix apply` would change, in the kernel and in files.",
+    "apply": "Correct the rules that hide container addresses, and keep that over a reboot.",
+    "persist": "Save natfix's corrections into the file that is loaded at boot.",
+    "undo": "Take one of natfix's own changes back, and nothing else.",
+    "confirm": "Keep a change made with `natfix apply --confirm`.",
+    "status": "Tell what holds now on this host.",
+    "history": "Tell what natfix changed, when.",
+    "lab": "Show the fault and its repair on two hosts made for it.",
+}
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and end the process with its exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        build(words)(args=words, prog_name="natfix")
+    except NatfixError as error:
+        sys.stderr.write(f"natfix: {error}\n".encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(0)
+
+
+def build(words: list[str]) -> typer.Typer:
+    """Make the application with the commands that *words* can mean: importing one takes less time than importing all."""
+    app = typer.Typer(
+        help="Keep pod addresses visible where hosts route container subnets to each other.",
+        no_args_is_help=True,
+        add_completion="--show-completion" in words or "--install-completion" in words,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_version)
+    called = next((word for word in words if word in COMMANDS), None)
+    for name, summary in COMMANDS.items():
+        if called in {None, name}:
+            app.command(name, short_help=summary)(getattr(import_module(f"natfix.cli.{name}"), name))
+    return app
+
+
+def _version(
+    version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version and exit."),
+) -> None:
+    if version:
+        from natfix import __version__  # noqa: PLC0415  (asked for rarely)
+
+        typer.echo(f"natfix {__version__}")
+        raise typer.Exit

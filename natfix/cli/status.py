@@ -1,0 +1,30 @@
+"""``natfix status``: what holds now."""
+
+from __future__ import annotations
+
+import typer
+
+from natfix.cli import options, wiring
+from natfix.cli.output import Format, emit, emit_json
+from natfix.errors import EXIT_FOUND, EXIT_OK
+
+
+def status(
+    cluster_cidr: options.ClusterCidr = None,
+    output: options.OutputFormat = Format.TEXT,
+    rules: options.Rules = None,
+) -> None:
+    """Tell whether the running rules and the saved files are right, what natfix did last, and what waits.
+
+    Exit code 0: all is right; 1: something is not; 2: it could not be told.
+    """
+    from natfix.app.status import look  # noqa: PLC0415  (start-up time: --help needs none of it)
+    from natfix.report.document import status_document  # noqa: PLC0415
+    from natfix.report.text import status_lines  # noqa: PLC0415
+
+    result = look(wiring.machine(0), wiring.wishes(cluster_cidr or [], rules or []))
+    if output is Format.JSON:
+        emit_json(status_document(result))
+    else:
+        emit(status_lines(result))
+    raise typer.Exit(EXIT_OK if result.right else EXIT_FOUND)

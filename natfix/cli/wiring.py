@@ -1,0 +1,178 @@
+"""The only module that builds host objects: here the use cases meet the machine.
+
+Every import of natfix.host and natfix.app is made when a command needs it, because each costs start-up time.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from natfix.errors import HostError, UsageError
+
+if TYPE_CHECKING:
+    from natfix.app.cluster import Cluster
+    from natfix.app.machine import Machine
+    from natfix.app.planning import Wishes
+    from natfix.app.lab import Sandbox
+    from natfix.app.ports import History, RulesetStore
+    from natfix.audit import AuditRule
+    from natfix.report.model import ChangeResult, CheckResult
+    from natfix.ruleset import Family, Ruleset
+
+STDIN = "-"
+
+
+def check(sources: Sequence[str], cidrs: Sequence[str], rules: Sequence[str]) -> CheckResult:
+    """Check the named texts, or this host when none is named."""
+    from natfix.app.check import check_host, check_texts, look_at_host  # noqa: PLC0415
+    from natfix.app.cluster import told_cluster  # noqa: PLC0415
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+    from natfix.host.links import HostLinks  # noqa: PLC0415
+
+    if sources:
+        return check_texts(map(read_text, sources), told_cluster(cidrs, HostFiles()), catalogue(rules))
+    stores = _stores(0)
+    return check_host(look_at_host(stores, clusters(cidrs, stores), HostLinks(), catalogue(rules)))
+
+
+def correct_text(source: str, cidrs: Sequence[str], rules: Sequence[str]) -> tuple[bytes, ChangeResult]:
+    """Correct one text."""
+    from natfix.app import offline  # noqa: PLC0415
+    from natfix.app.cluster import told_cluster  # noqa: PLC0415
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+
+    return offline.correct_text(read_text(source), told_cluster(cidrs, HostFiles()), catalogue(rules))
+
+
+def read_text(source: str) -> Ruleset:
+    """Read one iptables-save text."""
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+    from natfix.ruleset import parse  # noqa: PLC0415
+
+    if source == STDIN:
+        return parse(sys.stdin.buffer.read(), "standard input")
+    data = HostFiles().read(source)
+    if data is None:
+        raise UsageError(f"there is no file {source}", hint="Make one with: iptables-save > dump.save")
+    return parse(data, source)
+
+
+def save_text(path: str, data: bytes) -> None:
+    """Put a text that was asked for at *path*."""
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+
+    HostFiles().replace(path, data, mode=0o644)
+
+
+def catalogue(rules: Sequence[str]) -> tuple[AuditRule, ...]:
+    """Read the audit rules."""
+    from natfix.host.catalogue import read_catalogue  # noqa: PLC0415
+
+    return read_catalogue(rules)
+
+
+def clusters(cidrs: Sequence[str], stores: Sequence[RulesetStore]) -> tuple[Cluster, ...]:
+    """Find the clusters of this host, for the families that have nat rules."""
+    from natfix.app.cluster import find_cluster  # noqa: PLC0415
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+    from natfix.host.links import HostLinks  # noqa: PLC0415
+    from natfix.host.processes import HostProcesses  # noqa: PLC0415
+
+    families: tuple[Family, ...] = tuple(sorted({store.backend.family for store in stores}))
+    return find_cluster(cidrs, files=HostFiles(), processes=HostProcesses(), links=HostLinks(), families=families)
+
+
+def wishes(  # noqa: PLR0913  (one argument an option)
+    cidrs: Sequence[str],
+    rules: Sequence[str],
+    *,
+    kernel: bool = True,
+    persist: bool = True,
+    full: bool = False,
+    file: str | None = None,
+    keep_connections: bool = False,
+    confirm: float = 0,
+) -> Wishes:
+    """Put together what the user wants of a change of this host."""
+    from natfix.app.planning import Wishes  # noqa: PLC0415
+
+    return Wishes(
+        clusters=clusters(cidrs, _stores(0)),
+        catalogue=catalogue(rules),
+        kernel=kernel,
+        persist=persist,
+        full=full,
+        file=file,
+        keep_connections=keep_connections,
+        confirm=confirm,
+    )
+
+
+def machine(wait: int) -> Machine:
+    """Build this host with every port a change needs.
+
+    Args:
+        wait: seconds to wait for the xtables lock and for another natfix.
+    """
+    from natfix.app.machine import Machine  # noqa: PLC0415
+    from natfix.host.clock import HostClock  # noqa: PLC0415
+    from natfix.host.conntrack import ConntrackTable  # noqa: PLC0415
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+    from natfix.host.links import HostLinks  # noqa: PLC0415
+    from natfix.host.saved import HostSavedRulesets  # noqa: PLC0415
+    from natfix.host.turnstile import HostTurnstile  # noqa: PLC0415
+    from natfix.host.validate import validate  # noqa: PLC0415
+    from natfix.host.watchdog import HostWatchdog  # noqa: PLC0415
+
+    return Machine(
+        stores=_stores(wait),
+        links=HostLinks(),
+        files=HostFiles(),
+        connections=ConntrackTable(),
+        history=history(),
+        turnstile=HostTurnstile(timeout=wait),
+        watchdog=HostWatchdog(_undo_command),
+        saved=HostSavedRulesets(validate),
+        clock=HostClock(),
+    )
+
+
+def history() -> History:
+    """The history of this host."""
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+    from natfix.host.history import HostHistory  # noqa: PLC0415
+
+    return HostHistory(HostFiles())
+
+
+def lab_sandbox() -> Sandbox:
+    """What the lab builds its hosts in."""
+    from natfix.host.lab.sandbox import HostSandbox  # noqa: PLC0415
+
+    return HostSandbox()
+
+
+def _stores(wait: int) -> tuple[RulesetStore, ...]:
+    """The nat tables of this host that hold rules, legacy ones through python-iptables where it can."""
+    from natfix.host.iptables import find_stores  # noqa: PLC0415
+
+    found = find_stores(wait)
+    if found.unreadable:
+        names = ", ".join(map(str, found.unreadable))
+        raise HostError(
+            f"the kernel holds a nat table of {names}, and the programs to read it are not installed",
+            hint="Install them: apt-get install iptables, or dnf install iptables-nft iptables-legacy.",
+        )
+    if not found.usable:
+        raise HostError("iptables is not installed", hint="Install it: apt-get install iptables, or dnf install iptables.")
+    if not wait:
+        return found.active
+    from natfix.host.libiptc import LibiptcStore  # noqa: PLC0415
+
+    return tuple(LibiptcStore(store) if store.backend.variant == "legacy" else store for store in found.active)
+
+
+def _undo_command(change: str, seconds: float) -> list[str]:
+    return [sys.executable, "-m", "natfix", "undo", change, "--unless-confirmed", f"{seconds:g}"]

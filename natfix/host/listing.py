@@ -1,0 +1,153 @@
+"""Read POSTROUTING and what it reaches from the kernel, without changing anything: no table made, no module loaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from natfix.app.ports import Backend
+from natfix.errors import BusyError, RulesetSyntaxError, UnsupportedError
+from natfix.host.installed import Tools
+from natfix.host.nfnetlink import Nfnetlink, needs_root
+from natfix.host.nftables import generation, has_chain, has_table, is_foreign, rules
+from natfix.host.outcomes import is_unshown, refused_listing, unsupported
+from natfix.host.programs import Done, run
+from natfix.ruleset import Chain, Family, parse
+
+POSTROUTING = "POSTROUTING"
+
+_TRIES = 10
+
+
+def holds_nat(backend: Backend) -> bool:
+    """Tell whether the kernel has a nat table of this backend in this thread's network namespace.
+
+    Raises:
+        HostError: no rights.
+    """
+    if backend.variant == "legacy":
+        return "nat" in _legacy_tables(backend.family)
+    with Nfnetlink() as kernel:
+        return has_table(kernel, backend.family, "nat")
+
+
+def read_chains(backend: Backend, tools: Tools) -> Sequence[Chain]:
+    """Read POSTROUTING and every chain it reaches; nothing when there is no such table.
+
+    Raises:
+        HostError: no rights, or a program failed.
+        UnsupportedError: a chain holds what iptables cannot show.
+        BusyError: the rules changed all the time while they were read.
+    """
+    if not holds_nat(backend):
+        return ()
+    return _read_legacy(backend, tools) if backend.variant == "legacy" else _read_nft(backend, tools)
+
+
+def as_text(chains: Iterable[Chain]) -> str:
+    """Spell chains as ``iptables-save -c`` does; without any, as an empty nat table."""
+    chains = tuple(chains)
+    declarations = [f":{chain.name} {chain.policy} [{_counted(chain)}]" for chain in chains]
+    lines = [
+        f"[{rule.counters.packets}:{rule.counters.bytes}] {rule}" if rule.counters else str(rule)
+        for chain in chains
+        for rule in chain.rules
+    ]
+    return "\n".join(["*nat", *(declarations or [f":{POSTROUTING} ACCEPT [0:0]"]), *lines, "COMMIT", ""])
+
+
+def _counted(chain: Chain) -> str:
+    return f"{chain.counters.packets}:{chain.counters.bytes}" if chain.counters else "0:0"
+
+
+def _legacy_tables(family: Family) -> list[str]:
+    """The legacy tables that exist; asking iptables-legacy instead would make them."""
+    name = "ip_tables_names" if family is Family.IPV4 else "ip6_tables_names"
+    # A thread may be in another namespace than its process; kernels before 3.17 have no thread-self.
+    folder = "/proc/thread-self/net" if os.path.isdir("/proc/thread-self/net") else "/proc/self/net"  # noqa: PTH112
+    try:
+        with open(f"{folder}/{name}", encoding="ascii") as file:  # noqa: PTH123  (pathlib costs 10 ms)
+            return file.read().split()
+    except FileNotFoundError:
+        return []
+    except PermissionError as error:
+        raise needs_root() from error
+
+
+def _read_legacy(backend: Backend, tools: Tools) -> Sequence[Chain]:
+    done = run(tools.save, "-c", "-t", "nat")
+    if done.code != 0:
+        raise refused_listing(done, POSTROUTING, _nft_family(backend))
+    table = parse(done.output, str(backend), backend.family).tables[0]
+    return table.reached_from(POSTROUTING)
+
+
+def _read_nft(backend: Backend, tools: Tools) -> Sequence[Chain]:
+    with Nfnetlink() as kernel:
+        for _ in range(_TRIES):
+            before = generation(kernel)
+            try:
+                chains = _walk(kernel, backend, tools)
+            except (UnsupportedError, LookupError):
+                # A chain that was removed while it was read is also "incompatible".
+                if generation(kernel) == before:
+                    raise
+                continue
+            if generation(kernel) == before:
+                return chains
+    raise BusyError(
+        f"the nft ruleset changed {_TRIES} times while {backend} was read",
+        hint="Try again when fewer programs change rules.",
+    )
+
+
+def _walk(kernel: Nfnetlink, backend: Backend, tools: Tools) -> Sequence[Chain]:
+    met: dict[str, Chain] = {}
+    waiting = [POSTROUTING]
+    asked = set(waiting)
+    while waiting:
+        name = waiting.pop(0)
+        if not has_chain(kernel, backend.family, "nat", name):
+            continue
+        chain = met[name] = _read_chain(kernel, backend, tools, name)
+        new = [target for target in dict.fromkeys(rule.target for rule in chain.rules) if target not in asked]
+        asked.update(new)
+        waiting.extend(target for target in new if target)
+    return tuple(met.values())
+
+
+def _read_chain(kernel: Nfnetlink, backend: Backend, tools: Tools, name: str) -> Chain:
+    done = run(tools.iptables, "-t", "nat", "-S", name, "-v")
+    if done.code != 0:
+        raise refused_listing(done, name, _nft_family(backend))
+    chain = _listed(done, backend, name)
+    held = rules(kernel, backend.family, "nat", name)
+    if is_unshown(done) or len(held) != len(chain.places) or any(is_foreign(rule) for rule in held):
+        raise unsupported(str(backend), name, _nft_family(backend))
+    return chain
+
+
+def _listed(done: Done, backend: Backend, name: str) -> Chain:
+    """Turn what ``-S CHAIN -v`` printed into a chain."""
+    first, _, others = done.output.decode("utf-8", "surrogateescape").partition("\n")
+    text = f"*nat\n{_declaration(first)}\n{others}COMMIT\n"
+    try:
+        chain = parse(text.encode("utf-8", "surrogateescape"), f"{backend} -S {name}", backend.family).tables[0].chain(name)
+    except RulesetSyntaxError as error:
+        raise refused_listing(done, name, _nft_family(backend)) from error
+    if chain is None:
+        raise LookupError(name)
+    return chain
+
+
+def _declaration(line: str) -> str:
+    """Turn ``-P POSTROUTING ACCEPT -c 1 60`` or ``-N CHAIN`` into the line of iptables-save."""
+    words = line.split()
+    if words[:1] == ["-N"]:
+        return f":{words[1]} - [0:0]"
+    packets, size = words[4:6] if words[3:4] == ["-c"] else ("0", "0")
+    return f":{words[1]} {words[2]} [{packets}:{size}]"
+
+
+def _nft_family(backend: Backend) -> str:
+    return "ip" if backend.family is Family.IPV4 else "ip6"

@@ -1,0 +1,51 @@
+"""A network namespace for a moment: a program runs in it, and it is gone with the program.
+
+Rules loaded there meet no packet. ``unshare`` is used instead of os.unshare: a thread of natfix would have to leave its own
+namespace, and come back, while other threads read the host; a child of its own has nothing to come back from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from natfix.errors import HostError
+from natfix.host.programs import Done, run
+from natfix.host.script import read_script, says_the_same
+from natfix.ruleset import Chain, Rule, Table
+
+
+def run_in_scratch(*command: str, data: bytes = b"", environment: Mapping[str, str] | None = None) -> Done:
+    """Run a program in a network namespace of its own, without any device but a loopback that is down.
+
+    Raises:
+        HostError: no rights to make one, or what programs.run raises.
+    """
+    done = run("unshare", "--net", "--", *command, data=data, environment=environment)
+    if done.complaint.startswith("unshare:"):
+        raise HostError(
+            f"no scratch network namespace can be made: {done.complaint.partition(': ')[2]}",
+            hint="It needs root (CAP_SYS_ADMIN); many containers forbid it.",
+        )
+    return done
+
+
+def stand_in(table: Table, script: str) -> str:
+    """Make a table on which *script* does what it does on *table*, without loading the rest of it.
+
+    Every chain has as many rules as in *table*: those the script deletes are real, all others count packets and do nothing.
+
+    Returns:
+        Lines for iptables-restore, from ``*nat`` to ``COMMIT``.
+    """
+    deleted = [step.rule for step in read_script(script) if step.verb == "-D" and step.rule]
+    chains = [chain for name in table.declared if (chain := table.chain(name))]
+    declarations = [f":{chain.name} {chain.policy} [0:0]" for chain in chains]
+    rules = [line for chain in chains for line in _stand_in_rules(chain, deleted)]
+    return "\n".join([f"*{table.name}", *declarations, *rules, "COMMIT", ""])
+
+
+def _stand_in_rules(chain: Chain, deleted: list[Rule]) -> list[str]:
+    named = [rule for rule in deleted if rule.chain == chain.name]
+    if not named:
+        return [f"-A {chain.name}"] * len(chain.places)
+    return [str(rule) if any(says_the_same(rule, other) for other in named) else f"-A {chain.name}" for rule in chain.rules]

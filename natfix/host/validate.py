@@ -1,0 +1,34 @@
+"""Whether iptables-restore would accept a text, found out where it does no harm."""
+
+from __future__ import annotations
+
+from natfix.app.ports import Backend
+from natfix.errors import HostError
+from natfix.host.installed import Tools, installed
+from natfix.host.scratch import run_in_scratch
+from natfix.ruleset import Family
+
+
+def validate(family: Family, data: bytes) -> None:
+    """Load *data* in a scratch network namespace, whole, as the service that restores a saved ruleset does.
+
+    ``iptables-nft-restore --test`` accepts texts that it cannot load, so the text is really loaded.
+
+    Raises:
+        HostError: iptables-restore refuses it; its own words are in the message.
+    """
+    tools = _tools(family)
+    done = run_in_scratch(tools.restore, data=data)
+    if done.code != 0:
+        raise HostError(
+            f"{tools.restore} would refuse the saved ruleset: {done.complaint.strip()}",
+            hint="The file was left as it is. If it needs ipsets that exist only on the running host, use --no-persist.",
+        )
+
+
+def _tools(family: Family) -> Tools:
+    for variant in ("nft", "legacy"):
+        tools = installed(Backend(family, variant))
+        if tools is not None:
+            return tools
+    raise HostError("iptables is not installed", hint="Install it: apt-get install iptables, or dnf install iptables.")
