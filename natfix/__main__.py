@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from natfix.cli.main import main
+from natfix.cli.start import main
 
 if __name__ == "__main__":
     main()

@@ -16,7 +16,7 @@ from natfix.app.ports import Rewritten
 from natfix.app.record import FileChange, Journey, TableChange, fingerprint, new_id
 from natfix.app.undo import take_back
 from natfix.errors import ConflictError, HostError, NatfixError, RolledBackError
-from natfix.report.model import ChangeResult
+from natfix.report.changes import ChangeResult
 
 _ATTEMPTS = 3
 

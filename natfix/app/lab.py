@@ -18,6 +18,7 @@ HOST_A: Final = Place("host A", "10.4.7.21")
 HOST_B: Final = Place("host B", "10.4.7.22")
 POD_A: Final = Place("pod A", "172.7.21.2")
 POD_B: Final = Place("pod B", "172.7.22.2")
+PLACES: Final = (HOST_A, POD_A, HOST_B, POD_B, OUTSIDE)
 
 # The first three are what anybody would guess of hosts that route to each other's pods; the third is false with Docker.
 CASES: Final = (
@@ -167,7 +168,7 @@ def run_lab(hosts: Hosts, tell: Callable[[str], None]) -> LabResult:
         commands += [_run(hosts, step.moment, words, wanted) for words, wanted in step.commands]
         seen[step.moment] = {case: hosts.source_seen(case, _label(case, step.moment)) for case in hosts.cases}
     rows = tuple(Row(case, {moment: seen[moment][case] for moment in Moment}) for case in hosts.cases)
-    return LabResult(hosts.backend, hosts.docker, rows, tuple(commands), tuple(hosts.server_log()))
+    return LabResult(hosts.backend, hosts.docker, PLACES, rows, tuple(commands), tuple(hosts.server_log()))
 
 
 def _run(hosts: Hosts, moment: Moment, words: tuple[str, ...], wanted: int) -> Command:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from natfix.app.check import check_texts
 from natfix.app.cluster import Cluster
 from natfix.audit import AuditRule, Subject, audit
-from natfix.plan import is_correctable, repair, rewrite, text_diff
-from natfix.report.model import Change, ChangeResult
+from natfix.plan import repair, rewrite, text_diff
+from natfix.report.changes import Change, ChangeResult
 from natfix.ruleset import Ruleset, render
 
 
@@ -33,5 +33,5 @@ def correct_text(
             corrected = rewrite(corrected, table, repair(subject, audit(subject, catalogue)))
     before, after = render(ruleset), render(corrected)
     changes = (Change(ruleset.source, text_diff(before, after, ruleset.source)),) if before != after else ()
-    remaining = tuple(finding for finding in checked.findings if not is_correctable(finding))
+    remaining = tuple(finding for finding in checked.findings if not finding.correctable)
     return after, ChangeResult("apply", True, changes, clusters=checked.clusters, remaining=remaining, notes=checked.notes)

@@ -11,8 +11,9 @@ from natfix.app.machine import Machine
 from natfix.app.ports import RulesetStore
 from natfix.audit import AuditRule, Finding, Subject
 from natfix.errors import UnsupportedError, UsageError
-from natfix.plan import Plan, compile_script, is_correctable, repair, rewrite, ruleset_diff, save_into, text_diff
-from natfix.report.model import Change, ClusterOrigin
+from natfix.plan import Plan, compile_script, repair, rewrite, ruleset_diff, save_into, text_diff
+from natfix.report.changes import Change
+from natfix.report.model import ClusterOrigin
 from natfix.ruleset import Family, Ruleset, parse
 
 # Chains of programs that put them back by themselves, and stumble over old ones.
@@ -90,7 +91,7 @@ class Planned:
             finding
             for table in self.tables
             for finding in table.looked.checked.findings
-            if not is_correctable(finding)
+            if not finding.correctable
         )
 
     @property
@@ -147,7 +148,7 @@ def _refuse_guesses(looked: Iterable[Looked]) -> None:
     if ruled and not any(table.cluster for table in ruled):
         raise UsageError("no cluster CIDR is known, so nothing can be corrected", hint=UNKNOWN_CLUSTER_HINT)
     for table in ruled:
-        if table.cluster is not None and table.cluster.guessed and any(map(is_correctable, table.findings)):
+        if table.cluster is not None and table.cluster.guessed and any(finding.correctable for finding in table.findings):
             networks = ",".join(map(str, table.cluster.networks))
             raise UsageError(
                 f"the cluster CIDR {networks} is only guessed (from {table.cluster.origin}), and a guess is not applied",

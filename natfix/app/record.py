@@ -13,7 +13,7 @@ from natfix._version import __version__
 from natfix.app.ports import Backend, History, Record, Variant
 from natfix.errors import HostError, UsageError
 from natfix.plan import Plan
-from natfix.report.model import PastChange
+from natfix.report.changes import PastChange
 from natfix.ruleset import Family
 
 State: TypeAlias = Literal["started", "waiting", "done", "undone", "rolled back"]

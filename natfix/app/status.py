@@ -5,7 +5,7 @@ from __future__ import annotations
 from natfix.app.machine import Machine
 from natfix.app.planning import Wishes, plan_change
 from natfix.app.record import journeys
-from natfix.report.model import PlaceStatus, Status
+from natfix.report.changes import PlaceStatus, Status
 
 
 def look(machine: Machine, wishes: Wishes) -> Status:

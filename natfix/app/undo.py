@@ -10,7 +10,7 @@ from natfix.app.ports import RulesetStore
 from natfix.app.record import UNDOABLE, FileChange, Journey, TableChange, find, fingerprint, journeys
 from natfix.errors import UsageError
 from natfix.plan import compile_script, inverse, rewrite, ruleset_diff, text_diff
-from natfix.report.model import Change, ChangeResult
+from natfix.report.changes import Change, ChangeResult
 from natfix.ruleset import parse, render, same_meaning
 
 

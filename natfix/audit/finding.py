@@ -38,6 +38,11 @@ class Finding:
     unknown: tuple[str, ...] = ()
     behind: Rule | None = None
 
+    @property
+    def correctable(self) -> bool:
+        """Whether natfix corrects it by itself: it is sure, and its audit rule has a fix."""
+        return self.certain and self.kind.fix != "none"
+
 
 def audit(subject: Subject, catalogue: Iterable[AuditRule]) -> tuple[Finding, ...]:
     """Look at one nat table with every audit rule.

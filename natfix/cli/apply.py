@@ -39,8 +39,8 @@ def apply(
     meanwhile; 4: done and taken back; 5: a state natfix does not touch; 6: another natfix or a holder of the lock is at work.
     """
     from natfix.app.apply import apply_change, preview  # noqa: PLC0415  (start-up time: --help needs none of it)
-    from natfix.report.document import change_document  # noqa: PLC0415
-    from natfix.report.text import change_lines  # noqa: PLC0415
+    from natfix.report.change_document import change_document  # noqa: PLC0415
+    from natfix.report.change_text import change_lines  # noqa: PLC0415
 
     if (source is None) != (result_file is None):
         raise UsageError("a SOURCE and -o go together", hint="natfix apply dump.save -o fixed.save")

@@ -29,13 +29,15 @@ def check(
     Changes nothing. Exit code 0: nothing found; 1: findings; 2: it could not be done.
     """
     from natfix.audit import Severity  # noqa: PLC0415  (start-up time: --help needs none of it)
-    from natfix.report.document import check_document  # noqa: PLC0415
-    from natfix.report.text import check_lines  # noqa: PLC0415
 
     threshold = Severity.parse(fail_on)
     result = wiring.check(source or [], cluster_cidr or [], rules or [])
     if output is Format.JSON:
+        from natfix.report.document import check_document  # noqa: PLC0415
+
         emit_json(check_document(result))
     else:
+        from natfix.report.text import check_lines  # noqa: PLC0415
+
         emit(check_lines(result))
     raise typer.Exit(EXIT_FOUND if result.at_least(threshold) and not exit_zero else EXIT_OK)

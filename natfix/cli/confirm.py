@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from natfix.cli import options, wiring
-from natfix.cli.output import Line, emit
+from natfix.cli.output import emit
+from natfix.report.lines import Line
 
 
 def confirm(

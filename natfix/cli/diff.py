@@ -21,8 +21,8 @@ def diff(
     Exit code 0: nothing would change; 1: something would; 2: it could not be done.
     """
     from natfix.app.apply import preview  # noqa: PLC0415  (start-up time: --help needs none of it)
-    from natfix.report.document import change_document  # noqa: PLC0415
-    from natfix.report.text import change_lines  # noqa: PLC0415
+    from natfix.report.change_document import change_document  # noqa: PLC0415
+    from natfix.report.change_text import change_lines  # noqa: PLC0415
 
     machine = wiring.machine(0)
     wishes = wiring.wishes(cluster_cidr or [], rules or [], persist=not no_persist, file=file)

@@ -26,8 +26,8 @@ def persist(
     The running rules stay as they are. Exit codes as for `natfix apply`.
     """
     from natfix.app.apply import apply_change, preview  # noqa: PLC0415  (start-up time: --help needs none of it)
-    from natfix.report.document import change_document  # noqa: PLC0415
-    from natfix.report.text import change_lines  # noqa: PLC0415
+    from natfix.report.change_document import change_document  # noqa: PLC0415
+    from natfix.report.change_text import change_lines  # noqa: PLC0415
 
     wishes = wiring.wishes(cluster_cidr or [], rules or [], kernel=False, full=full, file=file)
     result = (preview if dry_run else apply_change)(wiring.machine(wait), wishes, "persist")

@@ -19,8 +19,8 @@ def status(
     Exit code 0: all is right; 1: something is not; 2: it could not be told.
     """
     from natfix.app.status import look  # noqa: PLC0415  (start-up time: --help needs none of it)
-    from natfix.report.document import status_document  # noqa: PLC0415
-    from natfix.report.text import status_lines  # noqa: PLC0415
+    from natfix.report.change_document import status_document  # noqa: PLC0415
+    from natfix.report.change_text import status_lines  # noqa: PLC0415
 
     result = look(wiring.machine(0), wiring.wishes(cluster_cidr or [], rules or []))
     if output is Format.JSON:

@@ -26,8 +26,8 @@ def undo(
     Exit codes as for `natfix apply`.
     """
     from natfix.app import undo as use_case  # noqa: PLC0415  (start-up time: --help needs none of it)
-    from natfix.report.document import change_document  # noqa: PLC0415
-    from natfix.report.text import change_lines  # noqa: PLC0415
+    from natfix.report.change_document import change_document  # noqa: PLC0415
+    from natfix.report.change_text import change_lines  # noqa: PLC0415
 
     if unless_confirmed is not None and change is not None:
         time.sleep(unless_confirmed)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from natfix.app.lab import Sandbox
     from natfix.app.ports import History, RulesetStore
     from natfix.audit import AuditRule
-    from natfix.report.model import ChangeResult, CheckResult
+    from natfix.report.changes import ChangeResult
+    from natfix.report.model import CheckResult
     from natfix.ruleset import Family, Ruleset
 
 STDIN = "-"
@@ -27,12 +28,14 @@ STDIN = "-"
 def check(sources: Sequence[str], cidrs: Sequence[str], rules: Sequence[str]) -> CheckResult:
     """Check the named texts, or this host when none is named."""
     from natfix.app.check import check_host, check_texts, look_at_host  # noqa: PLC0415
-    from natfix.app.cluster import told_cluster  # noqa: PLC0415
-    from natfix.host.files import HostFiles  # noqa: PLC0415
-    from natfix.host.links import HostLinks  # noqa: PLC0415
 
     if sources:
+        from natfix.app.cluster import told_cluster  # noqa: PLC0415
+        from natfix.host.files import HostFiles  # noqa: PLC0415
+
         return check_texts(map(read_text, sources), told_cluster(cidrs, HostFiles()), catalogue(rules))
+    from natfix.host.links import HostLinks  # noqa: PLC0415
+
     stores = _stores(0)
     return check_host(look_at_host(stores, clusters(cidrs, stores), HostLinks(), catalogue(rules)))
 

@@ -2,7 +2,8 @@
 
 Reading costs what POSTROUTING reaches, not what the table holds (natfix.host.listing). Writing is one
 ``iptables-restore --noflush``, which the kernel takes whole or not at all; a ``-D`` of a rule that is no longer there makes
-it refuse the whole, so that a change is made on the rules that were read or not made.
+it refuse the whole, so that a change is made on the rules that were read or not made. Counters given with ``-c`` are kept,
+except by ip6tables-nft 1.8.9, which starts every rule it writes at 0.
 """
 
 from __future__ import annotations

@@ -72,7 +72,9 @@ def _refused(done: Done, place: str) -> NatfixError:
         return HostError(
             f"{program} needs root (CAP_NET_ADMIN): {_words(done)}", hint="Run natfix as root; nothing was changed."
         )
-    return HostError(f"{program} refused (exit code {done.code}): {_words(done)}{place}")
+    uninitialized = "initialize table" in done.complaint or "initialize ip" in done.complaint
+    hint = "It needs root (CAP_NET_ADMIN), and a kernel with this table." if uninitialized else None
+    return HostError(f"{program} refused (exit code {done.code}): {_words(done)}{place}", hint=hint)
 
 
 def _words(done: Done) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from natfix.plan.diff import ruleset_diff, text_diff
 from natfix.plan.edit import Edit, Plan, exclude
-from natfix.plan.repair import is_correctable, repair
+from natfix.plan.repair import repair
 from natfix.plan.rewrite import rewrite
 from natfix.plan.saved import save_into
 from natfix.plan.transaction import compile_script
@@ -16,7 +16,6 @@ __all__ = [
     "compile_script",
     "exclude",
     "inverse",
-    "is_correctable",
     "repair",
     "rewrite",
     "ruleset_diff",

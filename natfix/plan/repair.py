@@ -17,7 +17,7 @@ def repair(subject: Subject, findings: Iterable[Finding]) -> Plan:
     Raises:
         NatfixError: an audit rule wants a broad rule deleted that has no corrected form.
     """
-    plans = [_correction(subject, finding) for finding in findings if is_correctable(finding)]
+    plans = [_correction(subject, finding) for finding in findings if finding.correctable]
     edits = dict.fromkeys(_kept(subject, edit) for plan in plans for edit in plan.edits)
     chains = {name: specs for plan in plans for name, specs in plan.chains.items()}
     held = {name: tuple(rule.spec for rule in chain.rules) for name in chains if (chain := subject.table.chain(name))}
@@ -32,11 +32,6 @@ def _kept(subject: Subject, edit: Edit) -> Edit:
     """Mark an edit whose new rule is there already."""
     chain = subject.table.chain(edit.chain)
     return replace(edit, kept=True) if chain and edit.new in chain.rules else edit
-
-
-def is_correctable(finding: Finding) -> bool:
-    """Whether ``natfix apply`` corrects it."""
-    return finding.certain and finding.kind.fix != "none"
 
 
 def _correction(subject: Subject, finding: Finding) -> Plan:

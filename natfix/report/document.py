@@ -1,15 +1,13 @@
-"""Results as JSON documents, whose schemas are in docs/schemas/."""
+"""What a check found, as a JSON document; docs/schemas/check-1.json."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from natfix._version import __version__
 from natfix.audit import Finding
 from natfix.packets import Packet
-from natfix.plan import is_correctable
-from natfix.report.model import ChangeResult, CheckedTable, CheckResult, ClusterOrigin, PastChange, Status
+from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
 from natfix.ruleset import Rule
 
 SCHEMA = 1
@@ -17,62 +15,21 @@ SCHEMA = 1
 
 def check_document(result: CheckResult) -> dict[str, Any]:
     """What a check found; docs/schemas/check-1.json."""
-    return _headed(
-        clusters=[_cluster(cluster) for cluster in result.clusters],
+    return headed(
+        clusters=[cluster_document(cluster) for cluster in result.clusters],
         tables=[_table(table) for table in result.tables],
         notes=list(result.notes),
         summary={str(severity): number for severity, number in result.counts()},
     )
 
 
-def change_document(result: ChangeResult) -> dict[str, Any]:
-    """What a command changed, or would change; docs/schemas/change-1.json."""
-    return _headed(
-        verb=result.verb,
-        done=result.done,
-        id=result.id or None,
-        clusters=[_cluster(cluster) for cluster in result.clusters],
-        changes=[{"place": each.place, "diff": list(each.diff), "script": each.script or None} for each in result.changes],
-        connections=result.connections,
-        confirm_within=result.confirm_within or None,
-        remaining=[_finding(finding) for finding in result.remaining],
-        notes=list(result.notes),
-    )
-
-
-def history_document(changes: Iterable[PastChange]) -> dict[str, Any]:
-    """The changes natfix made; docs/schemas/history-1.json."""
-    return _headed(changes=[_past(each) for each in changes])
-
-
-def status_document(status: Status) -> dict[str, Any]:
-    """What holds on a host; docs/schemas/status-1.json."""
-    return _headed(
-        right=status.right,
-        clusters=[_cluster(cluster) for cluster in status.clusters],
-        places=[{"place": each.place, "findings": each.findings, "right": each.right} for each in status.places],
-        last=_past(status.last) if status.last else None,
-        waiting=[_past(each) for each in status.waiting],
-        notes=list(status.notes),
-    )
-
-
-def _past(change: PastChange) -> dict[str, Any]:
-    return {
-        "id": change.id,
-        "at": change.at,
-        "version": change.version,
-        "verb": change.verb,
-        "state": change.state,
-        "places": list(change.places),
-    }
-
-
-def _headed(**content: Any) -> dict[str, Any]:  # noqa: ANN401  (JSON)
+def headed(**content: Any) -> dict[str, Any]:  # noqa: ANN401  (JSON)
+    """A document with what every document begins with: the version of its schema, and natfix's own."""
     return {"schema": SCHEMA, "natfix": __version__, **content}
 
 
-def _cluster(cluster: ClusterOrigin) -> dict[str, Any]:
+def cluster_document(cluster: ClusterOrigin) -> dict[str, Any]:
+    """One cluster and who says so."""
     return {"networks": [str(each) for each in cluster.networks], "origin": cluster.origin, "guessed": cluster.guessed}
 
 
@@ -82,7 +39,7 @@ def _table(table: CheckedTable) -> dict[str, Any]:
         "live": table.live,
         "family": _family(table),
         "rules": table.rules,
-        "findings": [_finding(finding) for finding in table.findings],
+        "findings": [finding_document(finding) for finding in table.findings],
     }
 
 
@@ -90,7 +47,8 @@ def _family(table: CheckedTable) -> str:
     return table.family.name.lower()
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """One finding, with the packet that proves it."""
     return {
         "id": finding.kind.id,
         "name": finding.kind.name,
@@ -103,7 +61,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "becomes": finding.becomes or None,
         "unknown": list(finding.unknown),
         "behind": _rule(finding.behind) if finding.behind else None,
-        "correctable": is_correctable(finding),
+        "correctable": finding.correctable,
         "remediation": finding.kind.remediation,
     }
 

@@ -111,6 +111,7 @@ class LabResult:
     Attributes:
         backend: ``nft`` or ``legacy``.
         docker: the version of the real dockerd, or empty when its rule was put in by hand.
+        places: the hosts, their pods and the machine outside.
         rows: one for each case.
         commands: what was run on host A, in that order.
         server_log: lines of the server in pod B, when it keeps a log.
@@ -118,6 +119,7 @@ class LabResult:
 
     backend: str
     docker: str
+    places: tuple[Place, ...]
     rows: tuple[Row, ...]
     commands: tuple[Command, ...]
     server_log: tuple[str, ...] = field(default=())
@@ -135,6 +137,7 @@ def lab_document(result: LabResult, entrances: Mapping[str, str]) -> dict[str, A
         "ok": result.ok,
         "backend": result.backend,
         "docker": result.docker or None,
+        "places": {place.name: place.address for place in result.places},
         "cases": [_case_document(row) for row in result.rows],
         "commands": [_command_document(command) for command in result.commands],
         "server_log": list(result.server_log),
@@ -187,11 +190,10 @@ def lab_lines(result: LabResult, entrances: Mapping[str, str]) -> Iterator[Line]
 
 def _setup(result: LabResult) -> Iterator[Line]:
     docker = f"a real dockerd {result.docker} in each" if result.docker else "Docker's rule put in as Docker does"
-    places = {place.name: place.address for row in result.rows for place in (row.case.sender, row.case.receiver)}
     yield Line(f"Two container hosts in network namespaces, iptables-{result.backend}, {docker}.")
     yield Line("They are joined to each other and to one outside machine, and to nothing else.")
     yield Line()
-    yield from (Line(f"  {name:<8} {address}") for name, address in sorted(places.items()))
+    yield from (Line(f"  {place.name:<8} {place.address}") for place in result.places)
 
 
 def _command(command: Command) -> Iterator[Line]:

@@ -1,16 +1,14 @@
-"""Programs that the lab runs, each with a bound on its time."""
+"""Programs that the lab runs and that have to succeed."""
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 
 from natfix.errors import HostError
+from natfix.host import programs
 
-_SECONDS = 60.0
 
-
-def run(words: Sequence[str], *, given: str = "", seconds: float = _SECONDS) -> str:
+def run(words: Sequence[str], *, given: str = "", seconds: float = 60.0) -> str:
     """Run a program to its end and return what it printed on standard output.
 
     Args:
@@ -21,15 +19,11 @@ def run(words: Sequence[str], *, given: str = "", seconds: float = _SECONDS) -> 
     Raises:
         HostError: it is missing, failed or took too long; the message holds its own words.
     """
-    try:
-        done = subprocess.run(words, input=given, capture_output=True, text=True, check=False, timeout=seconds)
-    except FileNotFoundError as error:
-        raise HostError(f"the lab needs the program {words[0]!r}, which is not there") from error
-    except subprocess.TimeoutExpired as error:
-        raise HostError(f"{' '.join(words)}: did not end within {seconds:g} s") from error
-    if done.returncode:
-        raise HostError(f"{' '.join(words)}: {(done.stderr or done.stdout).strip() or f'exit {done.returncode}'}")
-    return done.stdout
+    done = programs.run(*words, data=given.encode(), seconds=seconds)
+    output = done.output.decode("utf-8", "replace")
+    if done.code:
+        raise HostError(f"{done}: {done.complaint or output.strip() or f'exit code {done.code}'}")
+    return output
 
 
 def within(namespace: str, *words: str) -> list[str]:

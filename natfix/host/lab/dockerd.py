@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -15,6 +14,7 @@ from natfix.errors import HostError
 from natfix.host.lab.commands import run, within
 from natfix.host.lab.network import Side
 from natfix.host.lab.traffic import wait_until
+from natfix.host.programs import find, missing
 
 IMAGE: Final = "natfix-lab:1"
 
@@ -120,9 +120,9 @@ def link_iptables(folder: Path, backend: Variant) -> None:
     """
     folder.mkdir()
     for name in ("iptables", "ip6tables"):
-        program = shutil.which(f"{name}-{backend}")
+        program = find(f"{name}-{backend}")
         if program is None:
-            raise HostError(f"the lab needs the program '{name}-{backend}', which is not there")
+            raise missing(f"{name}-{backend}")
         # These are one program with many names, which looks at the name it was called by.
         (folder / name).symlink_to(Path(program).resolve())
 
@@ -133,9 +133,9 @@ def write_image(path: Path) -> None:
     Raises:
         HostError: there is no busybox.
     """
-    busybox = shutil.which("busybox")
+    busybox = find("busybox")
     if busybox is None:
-        raise HostError("the lab needs a statically linked busybox", hint="On Debian: apt-get install busybox-static")
+        raise missing("busybox")
     files = {"bin/busybox": Path(busybox).read_bytes(), "www/cgi-bin/source": _SCRIPT}
     with tarfile.open(path, "w") as archive:
         for name, data in files.items():

@@ -31,6 +31,7 @@ from natfix.host.lab.cgroups import remove_cgroups
 from natfix.host.lab.commands import run
 from natfix.host.lab.docker_hosts import DockerHosts
 from natfix.host.lab.plain_hosts import PlainHosts
+from natfix.host.programs import find, missing
 
 # For the natfix inside: the lifeline's reading end, the name of its control group, and who opened the namespaces.
 _INSIDE: Final = "NATFIX_LAB"
@@ -65,7 +66,7 @@ class HostSandbox(Sandbox):
         read_end, write_end = os.pipe()
         with _ending_on_sigterm():
             inner = subprocess.Popen(
-                [*unshare, sys.executable, "-m", "natfix", *words],
+                [*unshare, sys.executable, "-P", "-m", "natfix", *words],
                 env=_environment() | {_INSIDE: f"{read_end} {cgroup} {'root' if os.geteuid() == 0 else 'user'}"},
                 stdin=subprocess.DEVNULL,
                 pass_fds=(read_end,),
@@ -112,6 +113,8 @@ def _unshare() -> list[str]:
     Raises:
         HostError: it is refused.
     """
+    if find("unshare") is None:
+        raise missing("unshare")
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     command = ["unshare", *user, "--mount", "--net", "--pid", "--fork", "--kill-child", "--"]
     try:

@@ -55,7 +55,7 @@ def run_natfix_in(namespace: str, words: Sequence[str]) -> tuple[int, str]:
     Raises:
         HostError: it did not end in time.
     """
-    command = within(namespace, sys.executable, "-m", "natfix", *words)
+    command = within(namespace, sys.executable, "-P", "-m", "natfix", *words)
     try:
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=_NATFIX_SECONDS

@@ -1,0 +1,52 @@
+"""What a command changed, or would change, and what holds now, as JSON documents, whose schemas are in docs/schemas/."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from natfix.report.changes import ChangeResult, PastChange, Status
+from natfix.report.document import cluster_document, finding_document, headed
+
+
+def change_document(result: ChangeResult) -> dict[str, Any]:
+    """What a command changed, or would change; docs/schemas/change-1.json."""
+    return headed(
+        verb=result.verb,
+        done=result.done,
+        id=result.id or None,
+        clusters=[cluster_document(cluster) for cluster in result.clusters],
+        changes=[{"place": each.place, "diff": list(each.diff), "script": each.script or None} for each in result.changes],
+        connections=result.connections,
+        confirm_within=result.confirm_within or None,
+        remaining=[finding_document(finding) for finding in result.remaining],
+        notes=list(result.notes),
+    )
+
+
+def history_document(changes: Iterable[PastChange]) -> dict[str, Any]:
+    """The changes natfix made; docs/schemas/history-1.json."""
+    return headed(changes=[_past(each) for each in changes])
+
+
+def status_document(status: Status) -> dict[str, Any]:
+    """What holds on a host; docs/schemas/status-1.json."""
+    return headed(
+        right=status.right,
+        clusters=[cluster_document(cluster) for cluster in status.clusters],
+        places=[{"place": each.place, "findings": each.findings, "right": each.right} for each in status.places],
+        last=_past(status.last) if status.last else None,
+        waiting=[_past(each) for each in status.waiting],
+        notes=list(status.notes),
+    )
+
+
+def _past(change: PastChange) -> dict[str, Any]:
+    return {
+        "id": change.id,
+        "at": change.at,
+        "version": change.version,
+        "verb": change.verb,
+        "state": change.state,
+        "places": list(change.places),
+    }

@@ -1,0 +1,110 @@
+"""What a command changed, or would change, and what holds now, as values that every output is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from natfix.audit import Finding
+from natfix.report.model import ClusterOrigin
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One place that is, or would be, changed.
+
+    Attributes:
+        place: a backend (``iptables-nft``) or a file's path.
+        diff: the lines of a unified diff.
+        script: what iptables-restore is given; empty for a file.
+    """
+
+    place: str
+    diff: tuple[str, ...]
+    script: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeResult:
+    """What a command changed, or would change.
+
+    Attributes:
+        verb: ``apply``, ``persist`` or ``undo``.
+        done: whether it was done, or is only a plan.
+        changes: the places; empty when nothing was to be done.
+        id: names the change for ``natfix undo``; empty for a plan.
+        connections: tracked connections that carried the old rewrite and were dropped.
+        clusters: the clusters that decided.
+        remaining: findings that natfix does not correct by itself.
+        confirm_within: seconds in which ``natfix confirm`` must be said; 0 when it need not.
+        notes: what else the reader should know.
+    """
+
+    verb: str
+    done: bool
+    changes: tuple[Change, ...] = ()
+    id: str = ""
+    connections: int = 0
+    clusters: tuple[ClusterOrigin, ...] = ()
+    remaining: tuple[Finding, ...] = ()
+    confirm_within: float = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PastChange:
+    """One entry of the history.
+
+    Attributes:
+        id: names it.
+        at: when, ISO 8601 in UTC.
+        version: the natfix that made it.
+        verb: ``apply`` or ``persist``.
+        state: ``done``, ``started`` (natfix died on the way), ``waiting`` (for ``natfix confirm``), ``undone``, ``rolled back``.
+        places: the backends and files it changed.
+    """
+
+    id: str
+    at: str
+    version: str
+    verb: str
+    state: str
+    places: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceStatus:
+    """How one place is.
+
+    Attributes:
+        place: a backend or a file's path.
+        findings: how many findings a backend has; None for a file.
+        right: whether it is as natfix wants it.
+    """
+
+    place: str
+    findings: int | None
+    right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What holds on a host.
+
+    Attributes:
+        places: the nat tables and the saved files.
+        clusters: the clusters they are judged by.
+        last: the newest change natfix made.
+        waiting: changes that wait for a confirmation, or during which natfix died.
+        notes: what else the reader should know.
+    """
+
+    places: tuple[PlaceStatus, ...]
+    clusters: tuple[ClusterOrigin, ...] = ()
+    last: PastChange | None = None
+    waiting: tuple[PastChange, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def right(self) -> bool:
+        """Whether all is as it should be and nothing waits."""
+        return all(place.right for place in self.places) and not self.waiting
