@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from dumps import write_dump
-from measure import Cost, median, show
+from measure import Cost, environment, median, show
 
 SIZES = (10_000, 100_000)
 ROUNDS = 5
@@ -27,7 +27,8 @@ def parse_once(python: str, parser: str, dump: Path) -> Cost:
     Raises:
         SystemExit: it failed.
     """
-    process = subprocess.Popen([python, str(SCRIPT), parser, str(dump)], stdout=subprocess.PIPE, text=True)
+    words = [python, str(SCRIPT), parser, str(dump)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment())
     output = process.stdout.read() if process.stdout else ""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -9,9 +9,10 @@ _LINKS = """\
 link add docker0 type bridge
 addr add 172.7.21.1/24 dev docker0
 link set docker0 up
-link add eth0 type dummy
+link add eth0 type veth peer name switch
 addr add 10.4.7.21/24 dev eth0
 link set eth0 up
+link set switch up
 route add default via 10.4.7.254
 route add 172.7.22.0/24 via 10.4.7.22
 """

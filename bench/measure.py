@@ -21,6 +21,11 @@ NATFIX: Final = (sys.executable, "-m", "natfix")
 CIDR: Final = "172.7.0.0/16"
 
 
+def environment() -> dict[str, str]:
+    """The variables for what is measured: a program that is installed runs from bytecode, so one of a checkout must too."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 @dataclass(frozen=True)
 class Command:
     """A command to measure.
@@ -41,7 +46,9 @@ class Command:
         """
         with tempfile.TemporaryFile() as output:
             start = time.perf_counter()
-            process = subprocess.Popen(self.words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                self.words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment()
+            )
             _, status, usage = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - start
             process.returncode = os.waitstatus_to_exitcode(status)
