@@ -7,8 +7,10 @@ from ipaddress import ip_interface, ip_network
 import pytest
 
 from natfix.app.cluster import Cluster, find_cluster
-from natfix.app.ports import Interface, Process, Route
+from natfix.app.ports import Interface, Links, Process, Route
 from natfix.errors import ConfigError, HostError, UsageError
+from natfix.host.memory.files import MemoryFiles
+from natfix.host.memory.network import MemoryLinks, MemoryProcesses
 from natfix.ruleset import Family
 
 SUBNET_ENV = b"FLANNEL_NETWORK=172.7.0.0/16\nFLANNEL_SUBNET=172.7.21.1/24\nFLANNEL_MTU=1500\n"
@@ -21,45 +23,37 @@ PEERS = (
     Route(ip_network("172.7.22.0/24"), "10.4.7.22", "eth0"),
     Route(ip_network("172.7.23.0/24"), "10.4.7.23", "eth0"),
 )
+NETWORK = MemoryLinks([DOCKER], PEERS)
+
+
+class Unasked:
+    """Ports that nobody may ask."""
+
+    def running(self, *programs: str) -> Sequence[Process]:
+        raise AssertionError(f"nobody may look for {programs}")
+
+    def interfaces(self) -> Sequence[Interface]:
+        raise AssertionError("nobody may look at interfaces")
+
+    def routes(self) -> Sequence[Route]:
+        raise AssertionError("nobody may look at routes")
+
+
+UNASKED = Unasked()
 
 
 @dataclass
 class Host:
-    """A host in a few values: every port that find_cluster needs."""
+    """A host in a few values."""
 
     contents: Mapping[str, bytes] = field(default_factory=dict)
-    unreadable: frozenset[str] = frozenset()
+    folders: tuple[str, ...] = ()
     daemons: tuple[Process, ...] = ()
-    devices: tuple[Interface, ...] = ()
-    table: tuple[Route, ...] = ()
-    asked: list[str] = field(default_factory=list)
+    links: Links = field(default_factory=MemoryLinks)
 
-    def read(self, path: str) -> bytes | None:
-        self.asked.append(path)
-        if path in self.unreadable:
-            raise HostError(f"{path} is a directory")
-        return self.contents.get(path)
-
-    def replace(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
-        raise AssertionError(f"nobody may write {path}")
-
-    def remove(self, path: str) -> None:
-        raise AssertionError(f"nobody may remove {path}")
-
-    def running(self, *programs: str) -> Sequence[Process]:
-        self.asked.append("processes")
-        return [process for process in self.daemons if process.program in programs]
-
-    def interfaces(self) -> Sequence[Interface]:
-        self.asked.append("interfaces")
-        return self.devices
-
-    def routes(self) -> Sequence[Route]:
-        self.asked.append("routes")
-        return self.table
-
-    def find(self, *given: str, families: Sequence[Family] = tuple(Family)) -> tuple[Cluster, ...]:
-        return find_cluster(given, files=self, processes=self, links=self, families=families)
+    def find(self, *given: str) -> tuple[Cluster, ...]:
+        files, processes = MemoryFiles(self.contents, self.folders), MemoryProcesses(self.daemons)
+        return find_cluster(given, files=files, processes=processes, links=self.links)
 
     def told(self, *given: str) -> list[tuple[str, str]]:
         return [(", ".join(map(str, cluster.networks)), cluster.origin) for cluster in self.find(*given)]
@@ -93,7 +87,7 @@ def test_then_flannel_which_also_knows_this_host_s_subnet() -> None:
 
 
 def test_then_kubernetes_and_at_last_the_routes() -> None:
-    host = Host(daemons=(daemon("kube-proxy --cluster-cidr=172.7.0.0/16"),), devices=(DOCKER,), table=PEERS)
+    host = Host(daemons=(daemon("kube-proxy --cluster-cidr=172.7.0.0/16"),), links=NETWORK)
     assert host.told() == [("172.7.0.0/16", "--cluster-cidr of kube-proxy (pid 812)")]
 
 
@@ -106,10 +100,9 @@ def test_an_option_of_one_family_does_not_hide_what_others_know_of_the_other() -
 
 
 def test_a_family_nobody_asks_about_is_not_looked_for() -> None:
-    host = Host({RUN: DUAL})
-    (cluster,) = host.find("172.7.0.0/16", families=[Family.IPV4])
+    files = MemoryFiles({RUN: DUAL})
+    (cluster,) = find_cluster(["172.7.0.0/16"], files=files, processes=UNASKED, links=UNASKED, families=[Family.IPV4])
     assert cluster.family is Family.IPV4
-    assert host.asked == []
 
 
 def test_what_was_written_for_natfix_is_read_strictly() -> None:
@@ -121,11 +114,11 @@ def test_what_was_written_for_natfix_is_read_strictly() -> None:
 
 def test_settings_that_cannot_be_read_are_an_error() -> None:
     with pytest.raises(HostError):
-        Host(unreadable=frozenset({TOML})).find()
+        Host(folders=(TOML,)).find()
 
 
 def test_a_file_of_another_program_that_cannot_be_read_says_nothing() -> None:
-    assert Host(unreadable=frozenset({RUN})).find() == ()
+    assert Host(folders=(RUN,)).find() == ()
 
 
 class TestFlannel:
@@ -229,20 +222,12 @@ class TestKubernetes:
 
 
 def test_the_routes_are_a_guess_and_say_so() -> None:
-    (cluster,) = Host(devices=(DOCKER,), table=PEERS).find()
+    (cluster,) = Host(links=NETWORK).find()
     assert [str(network) for network in cluster.networks] == ["172.7.20.0/22"]
     assert [str(network) for network in cluster.local] == ["172.7.21.0/24"]
     assert cluster.origin == "routes to peer subnets 172.7.22.0/24, 172.7.23.0/24 via eth0"
     assert cluster.guessed
 
 
-def test_routes_are_looked_at_last() -> None:
-    host = Host({RUN: DUAL}, devices=(DOCKER,), table=PEERS)
-    host.find()
-    assert "routes" not in host.asked
-
-
-def test_processes_are_looked_at_once() -> None:
-    host = Host()
-    host.find()
-    assert host.asked.count("processes") == 1
+def test_routes_are_not_looked_at_when_the_cluster_is_known() -> None:
+    assert len(Host({RUN: DUAL}, links=UNASKED).find()) == 2
