@@ -15,7 +15,7 @@ from itertools import product
 
 from natfix.app.ports import Backend, Variant
 from natfix.host.installed import Tools, installed
-from natfix.host.listing import as_text, holds_nat, read_chains
+from natfix.host.listing import as_text, dump, holds_nat, read_chains
 from natfix.host.outcomes import refused_commit, refused_rehearsal
 from natfix.host.programs import missing, run
 from natfix.host.scratch import run_in_scratch, stand_in
@@ -46,6 +46,10 @@ class IptablesStore:
         """Read POSTROUTING and every chain it reaches, counters included."""
         text = as_text(read_chains(self.backend, self.tools))
         return parse(text.encode("utf-8", "surrogateescape"), str(self.backend), self.backend.family)
+
+    def dump(self) -> bytes:
+        """Read the whole ruleset of the backend, every table of it, as its save program prints it."""
+        return dump(self.backend, self.tools)
 
     def rehearse(self, script: str) -> None:
         """Load *script* in a scratch network namespace, over stand-ins for the rules it does not touch."""

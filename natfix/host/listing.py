@@ -10,7 +10,7 @@ from natfix.errors import BusyError, RulesetSyntaxError, UnsupportedError
 from natfix.host.installed import Tools
 from natfix.host.nfnetlink import Nfnetlink, needs_root
 from natfix.host.nftables import generation, has_chain, has_table, is_foreign, rules
-from natfix.host.outcomes import is_unshown, refused_listing, unsupported
+from natfix.host.outcomes import is_unshown, refused, refused_listing, unsupported
 from natfix.host.programs import Done, run
 from natfix.ruleset import Chain, Family, parse
 
@@ -42,6 +42,24 @@ def read_chains(backend: Backend, tools: Tools) -> Sequence[Chain]:
     if not holds_nat(backend):
         return ()
     return _read_legacy(backend, tools) if backend.variant == "legacy" else _read_nft(backend, tools)
+
+
+def dump(backend: Backend, tools: Tools) -> bytes:
+    """Read every table of a backend as its save program prints it.
+
+    Raises:
+        HostError: no rights, or the program failed.
+        UnsupportedError: a table holds what iptables cannot show; its save program tells that with exit code 0, if at all.
+    """
+    done = run(tools.save)
+    if done.code != 0:
+        raise refused(done)
+    if done.output and backend.variant == "nft":
+        with Nfnetlink() as kernel:
+            for table in parse(done.output, str(backend), backend.family).tables:
+                for name in table.declared:
+                    _verify(kernel, backend, table.name, table.chain(name))
+    return done.output
 
 
 def as_text(chains: Iterable[Chain]) -> str:
@@ -77,7 +95,7 @@ def _legacy_tables(family: Family) -> list[str]:
 def _read_legacy(backend: Backend, tools: Tools) -> Sequence[Chain]:
     done = run(tools.save, "-c", "-t", "nat")
     if done.code != 0:
-        raise refused_listing(done, POSTROUTING, _nft_family(backend))
+        raise refused(done)
     table = parse(done.output, str(backend), backend.family).tables[0]
     return table.reached_from(POSTROUTING)
 
@@ -120,11 +138,20 @@ def _read_chain(kernel: Nfnetlink, backend: Backend, tools: Tools, name: str) ->
     done = run(tools.iptables, "-t", "nat", "-S", name, "-v")
     if done.code != 0:
         raise refused_listing(done, name, _nft_family(backend))
+    if is_unshown(done):
+        raise unsupported(str(backend), "nat", name, _nft_family(backend))
     chain = _listed(done, backend, name)
-    held = rules(kernel, backend.family, "nat", name)
-    if is_unshown(done) or len(held) != len(chain.places) or any(is_foreign(rule) for rule in held):
-        raise unsupported(str(backend), name, _nft_family(backend))
+    _verify(kernel, backend, "nat", chain)
     return chain
+
+
+def _verify(kernel: Nfnetlink, backend: Backend, table: str, chain: Chain | None) -> None:
+    """Hold what iptables-nft printed of a chain against what the kernel holds."""
+    if chain is None:
+        return
+    held = rules(kernel, backend.family, table, chain.name)
+    if len(held) != len(chain.places) or any(is_foreign(rule) for rule in held):
+        raise unsupported(str(backend), table, chain.name, _nft_family(backend))
 
 
 def _listed(done: Done, backend: Backend, name: str) -> Chain:

@@ -21,8 +21,8 @@ _UNSHOWN = ("is incompatible, use 'nft' tool", "Parsing nftables rule failed")
 def refused_listing(done: Done, chain: str, family_name: str) -> NatfixError:
     """Say why a listing of *chain* failed."""
     if any(words in done.complaint for words in _UNSHOWN):
-        return unsupported(done.command[0].rpartition("/")[2], chain, family_name)
-    return _refused(done, "")
+        return unsupported(done.command[0].rpartition("/")[2], "nat", chain, family_name)
+    return refused(done)
 
 
 def is_unshown(done: Done) -> bool:
@@ -30,12 +30,12 @@ def is_unshown(done: Done) -> bool:
     return any(words in done.complaint for words in _UNSHOWN)
 
 
-def unsupported(program: str, chain: str, family_name: str) -> UnsupportedError:
+def unsupported(program: str, table: str, chain: str, family_name: str) -> UnsupportedError:
     """Make the error for a chain that holds what iptables cannot show."""
     return UnsupportedError(
-        f"the chain {chain} of the nat table holds a rule that was written with nft and that {program} cannot show "
+        f"the chain {chain} of the {table} table holds a rule that was written with nft and that {program} cannot show "
         "as it is (incompatible)",
-        hint=f"Nothing can be said of this table by way of iptables. See it with: nft list chain {family_name} nat {chain}",
+        hint=f"Nothing can be said of this table by way of iptables. See it with: nft list chain {family_name} {table} {chain}",
     )
 
 
@@ -45,7 +45,7 @@ def refused_rehearsal(done: Done, steps: Sequence[Step], before: int, seconds: f
         return busy(lock, seconds)
     step = _step(done, steps, before)
     place = f"\n    line {step.place} of the change: {step.text}" if step else ""
-    return _refused(done, f"{place}\n    (tried in a scratch network namespace; nothing was changed)")
+    return refused(done, f"{place}\n    (tried in a scratch network namespace; nothing was changed)")
 
 
 def refused_commit(done: Done, steps: Sequence[Step], seconds: float, lock: str) -> NatfixError:
@@ -55,7 +55,7 @@ def refused_commit(done: Done, steps: Sequence[Step], seconds: float, lock: str)
     step = _step(done, steps, 0)
     if step is not None and step.verb == "-D":
         return gone(step)
-    return _refused(done, f"\n    line {step.place}: {step.text}; nothing was changed" if step else "")
+    return refused(done, f"\n    line {step.place}: {step.text}; nothing was changed" if step else "")
 
 
 def gone(step: Step) -> ConflictError:
@@ -66,7 +66,8 @@ def gone(step: Step) -> ConflictError:
     )
 
 
-def _refused(done: Done, place: str) -> NatfixError:
+def refused(done: Done, place: str = "") -> NatfixError:
+    """Say that a program refused, in its own words."""
     program = done.command[0].rpartition("/")[2]
     if any(words in done.complaint for words in _RIGHTS):
         return HostError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from natfix.app.ports import Backend
 from natfix.errors import HostError, NatfixError
 from natfix.host.outcomes import gone
 from natfix.host.script import Step, read_script, says_the_same
-from natfix.ruleset import Counters, Family, Rule, Ruleset, parse
+from natfix.ruleset import Family, Rule, Ruleset, parse, render
 
 _BUILT_IN = ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")
 _BACKEND = Backend(Family.IPV4, "nft")
@@ -36,6 +38,11 @@ class MemoryRulesetStore:
         reached = [chain.name for chain in whole.tables[0].reached_from("POSTROUTING")]
         return _parse({name: self.chains[name] for name in reached}, self.backend)
 
+    def dump(self) -> bytes:
+        """Read the whole table, as iptables-save prints it."""
+        chains = {name: tuple(replace(rule, counters=None) for rule in rules) for name, rules in self.chains.items()}
+        return render(_parse(chains, self.backend))
+
     def rehearse(self, script: str) -> None:
         """Apply *script* to a copy and forget it."""
         try:
@@ -50,14 +57,13 @@ class MemoryRulesetStore:
 
 def _parse(chains: dict[str, tuple[Rule, ...]], backend: Backend) -> Ruleset:
     declarations = [f":{name} {'ACCEPT' if name in _BUILT_IN else '-'} [0:0]" for name in chains]
-    rules = [f"{_prefix(rule)} {rule}" for chain in chains.values() for rule in chain]
+    rules = [f"{_prefix(rule)}{rule}" for chain in chains.values() for rule in chain]
     text = "\n".join(["*nat", *declarations, *rules, "COMMIT", ""])
     return parse(text.encode("utf-8", "surrogateescape"), str(backend), backend.family)
 
 
 def _prefix(rule: Rule) -> str:
-    counters = rule.counters or Counters(0, 0)
-    return f"[{counters.packets}:{counters.bytes}]"
+    return f"[{rule.counters.packets}:{rule.counters.bytes}] " if rule.counters else ""
 
 
 def _apply(chains: dict[str, tuple[Rule, ...]], script: str) -> dict[str, tuple[Rule, ...]]:

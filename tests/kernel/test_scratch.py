@@ -1,0 +1,80 @@
+"""Scratch namespaces, and the stand-in tables loaded there."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from natfix.errors import HostError
+from natfix.host.programs import run
+from natfix.host.scratch import run_in_scratch, stand_in
+from natfix.ruleset import parse
+from tests.netns import command
+
+TEXT = b"""*nat
+:POSTROUTING ACCEPT [7:420]
+:OWN - [0:0]
+[5:600] -A POSTROUTING -s 172.7.21.0/24 ! -o docker0 -m comment --comment "a b" -j MASQUERADE
+[0:0] -A POSTROUTING -j OWN
+[0:0] -A OWN -j RETURN
+COMMIT
+"""
+
+
+def test_a_stand_in_has_every_rule_and_only_the_deleted_ones_are_real() -> None:
+    (table,) = parse(TEXT, "test").tables
+    script = '*nat\n-D POSTROUTING -s 172.7.21.0/24 ! -o docker0 -m comment --comment "a b" -j MASQUERADE\nCOMMIT\n'
+    assert stand_in(table, script) == (
+        "*nat\n:POSTROUTING ACCEPT [0:0]\n:OWN - [0:0]\n"
+        '-A POSTROUTING -s 172.7.21.0/24 ! -o docker0 -m comment --comment "a b" -j MASQUERADE\n'
+        "-A POSTROUTING\n-A OWN\nCOMMIT\n"
+    )
+
+
+@pytest.mark.kernel
+def test_a_program_in_scratch_changes_nothing_outside(netns: str) -> None:
+    before = str(Path("/proc/thread-self/ns/net").readlink())
+    data = b"*nat\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n"
+    for restore in ("iptables-nft-restore", "iptables-legacy-restore"):
+        assert run_in_scratch(restore, data=data).code == 0
+    assert run_in_scratch("readlink", "/proc/self/ns/net").output.decode().strip() != before
+    assert str(Path("/proc/thread-self/ns/net").readlink()) == before
+    assert command("nft", "list", "tables") == ""
+    assert Path("/proc/thread-self/net/ip_tables_names").read_text() == ""
+
+
+@pytest.mark.kernel
+def test_a_scratch_namespace_that_is_forbidden_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "unshare").write_text('#!/bin/sh\nexec setpriv --bounding-set -sys_admin /usr/bin/unshare "$@"\n')
+    (tmp_path / "unshare").chmod(stat.S_IRWXU)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(HostError, match="no scratch network namespace can be made: unshare failed") as caught:
+        run_in_scratch("true")
+    assert "CAP_SYS_ADMIN" in str(caught.value)
+
+
+def test_a_program_that_takes_too_long_is_stopped() -> None:
+    with pytest.raises(HostError, match=r"sleep 60 did not end within 0\.2 s"):
+        run("sleep", "60", seconds=0.2)
+
+
+@pytest.mark.parametrize(
+    ("program", "hint"),
+    [("unshare-no-such", "Install the package util-linux"), ("no-such", "put its folder into PATH")],
+)
+def test_a_program_that_is_not_there_is_named_with_its_package(program: str, hint: str) -> None:
+    with pytest.raises(HostError, match=f"the program {program} is not installed") as caught:
+        run(program)
+    assert hint in str(caught.value)
+
+
+def test_a_file_that_may_not_be_run_is_told(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("text")
+    with pytest.raises(HostError, match="cannot be run: Permission denied"):
+        run(str(tmp_path / "plain"))
+
+
+def test_programs_speak_english_and_keep_their_bytes() -> None:
+    done = run("sh", "-c", "echo $LC_ALL; cat; echo no >&2; exit 3", data=b"\xff")
+    assert (done.code, done.output, done.complaint) == (3, b"C\n\xff", "no")
