@@ -60,6 +60,10 @@ class LibiptcStore:
         """Read POSTROUTING and every chain it reaches, counters included."""
         return self.binary.read()
 
+    def dump(self) -> bytes:
+        """Read the whole ruleset of the backend, every table of it, as its save program prints it."""
+        return self.binary.dump()
+
     def rehearse(self, script: str) -> None:
         """Load *script* in a scratch network namespace, over stand-ins for the rules it does not touch."""
         self.binary.rehearse(script)
