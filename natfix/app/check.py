@@ -96,9 +96,7 @@ def _look(  # noqa: PLR0913  (one place where a table meets all that decides abo
     cluster = next((each for each in clusters if each.family is table.family), None)
     origin = ClusterOrigin(cluster.networks, cluster.origin, cluster.guessed) if cluster else None
     findings = audit(subject, catalogue)
-    return Looked(
-        ruleset, subject, CheckedTable(ruleset.source, live, table.family, len(subject.rules), origin, findings)
-    )
+    return Looked(ruleset, subject, CheckedTable(ruleset.source, live, table.family, len(subject.rules), origin, findings))
 
 
 def _result(looked: Sequence[Looked], notes: list[str]) -> CheckResult:
@@ -109,7 +107,9 @@ def _result(looked: Sequence[Looked], notes: list[str]) -> CheckResult:
         raise UsageError(f"no cluster CIDR is known for {names}", hint=UNKNOWN_CLUSTER_HINT)
     for table in unjudged:
         version = f"IPv{table.family.value}"
-        notes.append(f"{table.source}: no {version} cluster CIDR is known, so its {table.rules} rules were not judged by packets")
+        notes.append(
+            f"{table.source}: no {version} cluster CIDR is known, so its {table.rules} rules were not judged by packets"
+        )
     return CheckResult(tuple(each.checked for each in looked), tuple(notes))
 
 
@@ -128,11 +128,11 @@ def _own_networks(interface: Interface, family: Family) -> tuple[Network, ...]:
 def _devices(
     interfaces: Iterable[Interface], routes: Iterable[Route], family: Family, cluster: Sequence[Network]
 ) -> Mapping[str, str]:
-    """Every device that is no bridge, with its first address; those that lead to the cluster first, then the default route's."""
+    """Every device that is no bridge, with its first address; best way into the cluster first."""
     ranks: dict[str, int] = {}
     for route in routes:
         if route.gateway and family_of(route.destination) is family:
-            leads = any(route.destination.overlaps(network) for network in cluster)  # type: ignore[arg-type]
+            leads = any(route.destination.overlaps(network) for network in cluster)
             rank = 0 if route.destination.prefixlen and leads else 1
             ranks[route.interface] = min(rank, ranks.get(route.interface, rank))
     devices = [each for each in interfaces if each.kind != "bridge"]

@@ -12,9 +12,7 @@ from natfix.report.changes import Change, ChangeResult
 from natfix.ruleset import Ruleset, render
 
 
-def correct_text(
-    ruleset: Ruleset, clusters: Sequence[Cluster], catalogue: Sequence[AuditRule]
-) -> tuple[bytes, ChangeResult]:
+def correct_text(ruleset: Ruleset, clusters: Sequence[Cluster], catalogue: Sequence[AuditRule]) -> tuple[bytes, ChangeResult]:
     """Correct what natfix corrects in *ruleset*; every other line stays byte for byte.
 
     Returns:
@@ -34,4 +32,4 @@ def correct_text(
     before, after = render(ruleset), render(corrected)
     changes = (Change(ruleset.source, text_diff(before, after, ruleset.source)),) if before != after else ()
     remaining = tuple(finding for finding in checked.findings if not finding.correctable)
-    return after, ChangeResult("apply", True, changes, clusters=checked.clusters, remaining=remaining, notes=checked.notes)
+    return after, ChangeResult("apply", done=True, changes=changes, clusters=checked.clusters, remaining=remaining, notes=checked.notes)

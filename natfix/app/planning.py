@@ -87,12 +87,7 @@ class Planned:
     @property
     def remaining(self) -> tuple[Finding, ...]:
         """The findings natfix does not correct by itself."""
-        return tuple(
-            finding
-            for table in self.tables
-            for finding in table.looked.checked.findings
-            if not finding.correctable
-        )
+        return tuple(finding for table in self.tables for finding in table.looked.checked.findings if not finding.correctable)
 
     @property
     def clusters(self) -> tuple[ClusterOrigin, ...]:
@@ -177,7 +172,7 @@ def _plan_files(
 
 def _notes(wishes: Wishes, files: Iterable[PlannedFile], *, has_place: bool) -> Iterable[str]:
     if not has_place:
-        yield "no service of this host restores a saved ruleset at boot (iptables-services, netfilter-persistent): none is written"
+        yield "no service of this host restores a saved ruleset (iptables-services, netfilter-persistent): none is written"
     for file in files if wishes.full else ():
         ruleset = parse(file.after, file.path, file.family)
         live = sorted({name for table in ruleset.tables for name in table.declared if name.startswith(_LIVE_CHAINS)})
@@ -196,7 +191,11 @@ def _plan_file(
 
 
 def _plan_full(
-    machine: Machine, path: str, family: Family, tables: Sequence[PlannedTable], wishes: Wishes  # noqa: ARG001
+    machine: Machine,
+    path: str,
+    family: Family,
+    tables: Sequence[PlannedTable],
+    wishes: Wishes,  # noqa: ARG001
 ) -> Iterable[PlannedFile]:
     """The whole running ruleset, as iptables-save prints it: what the seed's recipe saves."""
     if len(tables) > 1:

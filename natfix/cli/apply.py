@@ -16,7 +16,8 @@ def apply(
         str | None, typer.Argument(metavar="[SOURCE]", help="An iptables-save text to correct instead of this host; needs -o.")
     ] = None,
     result_file: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="PATH", help="Where to put the corrected text; - is standard output.")
+        str | None,
+        typer.Option("-o", "--output", metavar="PATH", help="Where to put the corrected text; - is standard output."),
     ] = None,
     cluster_cidr: options.ClusterCidr = None,
     output: options.OutputFormat = Format.TEXT,

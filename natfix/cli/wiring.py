@@ -13,9 +13,9 @@ from natfix.errors import HostError, UsageError
 
 if TYPE_CHECKING:
     from natfix.app.cluster import Cluster
+    from natfix.app.lab import Sandbox
     from natfix.app.machine import Machine
     from natfix.app.planning import Wishes
-    from natfix.app.lab import Sandbox
     from natfix.app.ports import History, RulesetStore
     from natfix.audit import AuditRule
     from natfix.report.changes import ChangeResult
@@ -87,7 +87,7 @@ def clusters(cidrs: Sequence[str], stores: Sequence[RulesetStore]) -> tuple[Clus
     return find_cluster(cidrs, files=HostFiles(), processes=HostProcesses(), links=HostLinks(), families=families)
 
 
-def wishes(  # noqa: PLR0913  (one argument an option)
+def wishes(
     cidrs: Sequence[str],
     rules: Sequence[str],
     *,

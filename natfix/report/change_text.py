@@ -43,9 +43,15 @@ def status_lines(status: Status) -> Iterator[Line]:
         yield Line(f"{place.place}: {_condition(place)}", "good" if place.right else "bad")
     yield from (Line(f"note: {note}", "warn") for note in status.notes)
     if status.last:
-        yield Line(f"last change: {status.last.id} {status.last.verb} by natfix {status.last.version}, {status.last.state}", "dim")
+        yield Line(
+            f"last change: {status.last.id} {status.last.verb} by natfix {status.last.version}, {status.last.state}", "dim"
+        )
     for change in status.waiting:
-        what = "waits for: natfix confirm" if change.state == "waiting" else f"was not finished; take it back with: natfix undo {change.id}"
+        what = (
+            "waits for: natfix confirm"
+            if change.state == "waiting"
+            else f"was not finished; take it back with: natfix undo {change.id}"
+        )
         yield Line(f"{change.id} {what}", "warn")
 
 
@@ -57,7 +63,11 @@ def _condition(place: PlaceStatus) -> str:
 
 def _outcome(result: ChangeResult) -> Iterator[Line]:
     if not result.changes:
-        yield Line("nothing to do: no rule that natfix corrects hides a container address" if result.verb == "apply" else "nothing to do")
+        yield Line(
+            "nothing to do: no rule that natfix corrects hides a container address"
+            if result.verb == "apply"
+            else "nothing to do"
+        )
     elif not result.done:
         yield Line(f"natfix {result.verb} would change {_places(result)}", "warn")
     else:

@@ -59,7 +59,7 @@ class PastChange:
         at: when, ISO 8601 in UTC.
         version: the natfix that made it.
         verb: ``apply`` or ``persist``.
-        state: ``done``, ``started`` (natfix died on the way), ``waiting`` (for ``natfix confirm``), ``undone``, ``rolled back``.
+        state: ``done``, ``started`` (natfix died on the way), ``waiting`` (for a confirmation), ``undone``, ``rolled back``.
         places: the backends and files it changed.
     """
 
