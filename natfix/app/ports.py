@@ -47,6 +47,7 @@ class RulesetStore(Protocol):
         Raises:
             HostError: no rights, or the program failed.
             UnsupportedError: the table holds what iptables cannot show ("is incompatible, use 'nft' tool").
+            BusyError: the rules changed all the time while they were read.
         """
         ...
 
@@ -67,6 +68,7 @@ class RulesetStore(Protocol):
 
         Raises:
             HostError: iptables refuses the script; its own words are in the message.
+            BusyError: the xtables lock was not free in time; a scratch namespace shares it with the host.
         """
         ...
 
