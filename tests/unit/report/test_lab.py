@@ -11,7 +11,7 @@ NODE = "10.4.7.21"
 CASE = Case("pod A to pod B", POD_A, POD_B, expected=POD_A.address, spoilt=NODE)
 AS_PREDICTED = {moment: CASE.predicted(moment) for moment in Moment}
 CHECK = Command(Moment.BEFORE, ("natfix", "check"), wanted=1, exit_code=1, output="over-broad\n\nrule 1\n")
-RESULT = LabResult("nft", "", (Row(CASE, AS_PREDICTED),), (CHECK,))
+RESULT = LabResult("nft", "", (POD_A, POD_B), (Row(CASE, AS_PREDICTED),), (CHECK,))
 
 TEXT = """\
 Two container hosts in network namespaces, iptables-nft, Docker's rule put in as Docker does.
@@ -96,6 +96,7 @@ def test_the_document_holds_all_of_it() -> None:
         "ok": True,
         "backend": "nft",
         "docker": None,
+        "places": {"pod A": "172.7.21.2", "pod B": "172.7.22.2"},
         "cases": [
             {
                 "name": "pod A to pod B",

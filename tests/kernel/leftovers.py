@@ -1,0 +1,61 @@
+"""What a run of the lab could leave behind: processes, namespaces, mounts, control groups, files."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+NAMESPACES = ("mnt", "net", "pid", "user")
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process below *pid*, which is not among them."""
+    parents = dict(_parents())
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found[1:]
+
+
+def foreign_namespaces(pids: list[int]) -> set[str]:
+    """The namespaces of *pids* in which this process is not."""
+    return {name for pid in pids for name in _namespaces(pid)} - set(_namespaces(os.getpid()))
+
+
+def left(namespaces: set[str], lab: int) -> list[str]:
+    """What is left of the lab that process *lab* ran in *namespaces*; waits three seconds at most for the kernel to tidy up."""
+    found: list[str] = []
+    for _ in range(30):
+        found = list(_left(namespaces, lab))
+        if not found:
+            break
+        time.sleep(0.1)
+    return found
+
+
+def _left(namespaces: set[str], lab: int) -> Iterator[str]:
+    for pid, _ in _parents():
+        if namespaces & set(_namespaces(pid)):
+            yield f"process {pid}: {Path(f'/proc/{pid}/cmdline').read_bytes()!r}"
+    yield from (line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "natfix-lab" in line)
+    yield from (str(path) for path in Path("/sys/fs/cgroup").glob(f"**/natfix-lab-{lab}"))
+    yield from (str(path) for path in (Path("/run/natfix-lab"), Path("/run/netns/host-a")) if path.exists())
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    """Each process with its parent, zombies left out."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, parent = (folder / "stat").read_text().rpartition(") ")[2].split()[:2]
+        except OSError:
+            continue
+        if state not in {"Z", "X"}:
+            yield int(folder.name), int(parent)
+
+
+def _namespaces(pid: int) -> Iterator[str]:
+    for name in NAMESPACES:
+        try:
+            yield os.readlink(f"/proc/{pid}/ns/{name}")  # noqa: PTH115 - the link leads nowhere.
+        except OSError:
+            continue
