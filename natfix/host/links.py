@@ -10,7 +10,7 @@ import struct
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_interface
 
 from natfix.app.ports import Interface, Links, Route
 from natfix.host.rtnetlink import GETADDR, GETLINK, GETROUTE, Message, attributes, dump
@@ -27,7 +27,7 @@ _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA = 1, 4, 5
 _RT_TABLE_MAIN = 254
 _RTN_UNICAST = 1
 _RTM_F_CLONED = 0x200
-_UNSPECIFIED = {socket.AF_INET: b"\0" * 4, socket.AF_INET6: b"\0" * 16}
+_IPV4_BYTES = 4
 
 
 class HostLinks(Links):
@@ -54,8 +54,9 @@ class HostLinks(Links):
         Raises:
             HostError: the kernel does not answer.
         """
-        names = {message.fields[2]: _name(message.attributes) for message in dump(GETLINK, _LINK)}
-        found = {route for message in dump(GETROUTE, _ROUTE) if _counts(message) for route in _routes(message, names)}
+        messages = dump(GETROUTE, _ROUTE)
+        names = dict(socket.if_nameindex())
+        found = {route for message in messages if _counts(message) for route in _routes(message, names)}
         return in_order(found)
 
 
@@ -107,13 +108,14 @@ def _counts(message: Message) -> bool:
     family, table, kind, flags = (message.fields[place] for place in (0, 4, 7, 8))
     number = message.attributes.get(_RTA_TABLE)
     in_main = (_number(number) if number else table) == _RT_TABLE_MAIN
-    return family in _UNSPECIFIED and in_main and kind == _RTN_UNICAST and not flags & _RTM_F_CLONED
+    return family in {socket.AF_INET, socket.AF_INET6} and in_main and kind == _RTN_UNICAST and not flags & _RTM_F_CLONED
 
 
 def _routes(message: Message, names: Mapping[int, str]) -> Iterator[Route]:
     family, length = message.fields[:2]
-    raw = message.attributes.get(_RTA_DST, _UNSPECIFIED[socket.AddressFamily(family)])
-    destination = ip_network((raw, length))
+    network = IPv4Network if family == socket.AF_INET else IPv6Network
+    # The default route has no destination, and an address of no bytes is 0.
+    destination = network((int.from_bytes(message.attributes.get(_RTA_DST, b"")), length))
     for index, hop in _hops(message):
         if index in names:
             yield Route(destination, _gateway(hop), names[index])
@@ -134,7 +136,7 @@ def _hops(message: Message) -> Iterator[tuple[int, Mapping[int, bytes]]]:
 def _gateway(hop: Mapping[int, bytes]) -> str:
     # RTA_VIA is a gateway of the other family: two bytes that tell which, then its address.
     raw = hop.get(_RTA_GATEWAY) or hop.get(_RTA_VIA, b"")[2:]
-    return str(ip_address(raw)) if raw else ""
+    return socket.inet_ntop(socket.AF_INET if len(raw) == _IPV4_BYTES else socket.AF_INET6, raw) if raw else ""
 
 
 def _order(route: Route) -> tuple[int, int, int, str, str]:

@@ -45,7 +45,7 @@ class HostProcesses(Processes):
 
     def _is_ours(self, pid: int) -> bool:
         """Tell whether a process is root's and in this network namespace."""
-        # Not the owner of /proc/PID: that is root for everybody's process that dumps no core.
+        # All four: anybody can start a program that is setuid root through a link of any name, and let it wait.
         status = self._read(pid, "status").splitlines()
         uids = next((line.split()[1:] for line in status if line.startswith("Uid:")), [])
         return set(uids) == {"0"} and self._network(str(pid)) == self._network("self") != ""

@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 from natfix.errors import HostError
 
-# linux/rtnetlink.h: what is asked for, and the size of the fixed part of each answer.
+# linux/rtnetlink.h: what is asked for.
 GETLINK = 18
 GETADDR = 22
 GETROUTE = 26
-_ASK_SIZE = 28  # struct nlmsghdr and rtgenmsg, padded to what kernels before 2.6 want: struct rtmsg.
+_ASK_SIZE = 28  # struct nlmsghdr and struct rtmsg, which is the shortest that every kernel takes for all three.
 
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
