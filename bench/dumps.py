@@ -1,9 +1,9 @@
 """nat tables as a Kubernetes node has them, of any size, the same bytes every time.
 
 A service is eleven rules in four chains, as kube-proxy makes them for three endpoints; POSTROUTING holds Docker's broad rule,
-kube-proxy's jump and, as on a full node, a rule and a chain for each of 60 pods.
+kube-proxy's jump and, as on a node whose CNI plugin masquerades, a rule and a chain for each pod.
 
-    python bench/dumps.py 100000 > dump.save
+    python bench/dumps.py RULES [PODS] > dump.save
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-_PODS = 60
+PODS = 60
 _RULES_OF_A_POD = 3
 _RULES_OF_A_SERVICE = 11
 
@@ -55,14 +55,12 @@ class Part(NamedTuple):
     rules: tuple[str, ...]
 
 
-def make_dump(rules: int) -> bytes:
-    """Make a nat table of *rules* rules, or a few less where no further service fits."""
+def make_dump(rules: int, pods: int = PODS) -> bytes:
+    """Make a nat table of *rules* rules, or a few less where no further service fits, *pods* pods among them."""
     base = Part(tuple(_BASE_CHAINS.splitlines()), tuple(_BASE_RULES.splitlines()))
-    # Small tables are of hosts with few pods.
-    pods = [_pod(number) for number in range(min(_PODS, rules // 100))]
-    left = rules - len(base.rules) - _RULES_OF_A_POD * len(pods)
+    left = rules - len(base.rules) - _RULES_OF_A_POD * pods
     services = (_service(number) for number in range(left // _RULES_OF_A_SERVICE))
-    return "\n".join(_lines([base, *pods, *services])).encode()
+    return "\n".join(_lines([base, *map(_pod, range(pods)), *services])).encode()
 
 
 def _lines(parts: list[Part]) -> Iterator[str]:
@@ -126,16 +124,16 @@ def _name(kind: str, number: int) -> str:
     return hashlib.sha256(f"{kind}{number}".encode()).hexdigest()[:16].upper()
 
 
-def write_dump(folder: Path, rules: int) -> Path:
-    """Write a table of *rules* rules to a file in *folder*.
+def write_dump(folder: Path, rules: int, pods: int = PODS) -> Path:
+    """Write a table of *rules* rules, with the chains of *pods* pods, to a file in *folder*.
 
     Another process makes it: the memory of one that has been big counts as its children's, and would hide theirs.
     """
-    path = folder / f"nat-{rules}.save"
+    path = folder / f"nat-{rules}-{pods}.save"
     with path.open("wb") as file:
-        subprocess.run([sys.executable, __file__, str(rules)], stdout=file, check=True)
+        subprocess.run([sys.executable, __file__, str(rules), str(pods)], stdout=file, check=True)
     return path
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(make_dump(int(sys.argv[1])))
+    sys.stdout.buffer.write(make_dump(*map(int, sys.argv[1:])))
