@@ -1,0 +1,94 @@
+"""Documents as sessions: every ``console`` block of a page, run in order on a host made for it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+WILD = "…"
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_MARK = "natfix-docs-session"
+
+# A Debian-like container host with flannel and iptables-persistent, in namespaces of its own: nothing of the machine changes.
+_HOST = """
+set -e
+mount --make-rprivate /
+mount -t tmpfs tmpfs /run
+for folder in etc usr/share var/lib; do
+    mkdir -p /run/upper/$folder /run/work/$folder
+    mount -t overlay -o lowerdir=/$folder,upperdir=/run/upper/$folder,workdir=/run/work/$folder overlay /$folder
+done
+mkdir -p /run/flannel /etc/iptables /usr/share/netfilter-persistent/plugins.d /run/home/my-rules
+rm -rf /etc/natfix /var/lib/natfix
+rm -f /etc/iptables/rules.v4
+touch /usr/share/netfilter-persistent/plugins.d/15-ip4tables
+printf 'FLANNEL_NETWORK=172.7.0.0/16\\nFLANNEL_SUBNET=172.7.21.1/24\\nFLANNEL_MTU=1500\\nFLANNEL_IPMASQ=false\\n' > /run/flannel/subnet.env
+ip link set lo up
+ip link add docker0 type bridge
+ip addr add 172.7.21.1/24 dev docker0
+ip link set docker0 up
+ip link add eth0 type veth peer name wire
+ip addr add 10.4.7.21/24 dev eth0
+ip link set eth0 up
+ip link set wire up
+ip route add 172.7.22.0/24 via 10.4.7.22
+iptables-nft -t nat -A POSTROUTING -s 172.7.21.0/24 ! -o docker0 -j MASQUERADE
+iptables-nft-save > /run/home/dump.save
+cp "$1"/rules/TEMPLATE.toml /run/home/my-rules/MY001-mine.toml
+cd /run/home
+PATH=$2:$PATH
+set +e
+"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of a document and the output it promises."""
+
+    command: str
+    promised: tuple[str, ...]
+
+
+def blocks(page: Path) -> Iterator[tuple[str, str]]:
+    """The language and the text of each fenced block of *page*."""
+    for found in _BLOCK.finditer(page.read_text()):
+        yield found[1], found[2]
+
+
+def steps(page: Path) -> tuple[Step, ...]:
+    """Every command in the ``console`` blocks of *page*."""
+    found: list[Step] = []
+    for language, text in blocks(page):
+        for line in text.splitlines() if language == "console" else ():
+            if line.startswith(("$ ", "# ")):
+                found.append(Step(line[2:], ()))
+            else:
+                found[-1] = Step(found[-1].command, (*found[-1].promised, line))
+    return tuple(found)
+
+
+def play(commands: list[str]) -> list[str]:
+    """Run *commands* one after the other on a fresh host; give back what each printed."""
+    script = _HOST + "".join(f"echo {_MARK}\n{command} 2>&1\n" for command in commands)
+    done = subprocess.run(
+        ["unshare", "--net", "--mount", "bash", "-c", script, "bash", str(ROOT), str(Path(sys.executable).parent)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    before, *outputs = done.stdout.split(f"{_MARK}\n")
+    assert len(outputs) == len(commands), f"the host could not be made: {before}{done.stderr}"
+    return outputs
+
+
+def keeps(promised: tuple[str, ...], printed: str) -> bool:
+    """Whether *printed* is what the document says, where a line of … stands for any lines and … in a line for any text."""
+    parts = [".*" if line == WILD else WILD.join(line.split(WILD)) for line in promised]
+    pattern = "\n".join(part if part == ".*" else re.escape(part).replace(re.escape(WILD), ".*?") for part in parts)
+    return re.fullmatch(pattern, printed.strip("\n"), re.DOTALL) is not None

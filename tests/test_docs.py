@@ -1,0 +1,91 @@
+"""What the documents say is true: their commands run and print what is written, their links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from natfix.cli.main import COMMANDS
+from natfix.errors import EXIT_INTERRUPTED, BusyError, ConflictError, NatfixError, RolledBackError, UnsupportedError
+from tests.docs_session import ROOT, blocks, keeps, play, steps
+
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+PLAYED = [page for page in PAGES if steps(page)]
+
+
+def name(page: Path) -> str:
+    return page.name
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("page", PLAYED, ids=name)
+def test_every_command_prints_what_the_page_says(page: Path) -> None:
+    promised = steps(page)
+    printed = play([step.command for step in promised])
+    for step, output in zip(promised, printed, strict=True):
+        assert keeps(step.promised, output), f"{page.name}: {step.command} printed\n{output}"
+
+
+def test_a_promise_that_is_not_kept_is_seen() -> None:
+    assert keeps(("one", "…", "undo …-1"), "one\ntwo\nthree\nundo 5-1\n")
+    assert not keeps(("one", "…", "undo …-1"), "two\nundo 5-1\n")
+    assert not keeps((), "a warning nobody promised\n")
+
+
+def test_the_readme_plays_check_diff_apply_and_undo() -> None:
+    commands = [step.command for step in steps(ROOT / "README.md")]
+    assert commands == ["natfix check", "natfix diff", "natfix apply", "natfix undo"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_block_is_of_a_kind_that_is_tested(page: Path) -> None:
+    assert {language for language, _ in blocks(page)} <= {"console", "sh", "toml", "python", "json"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_make_target_named_is_there(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {word for language, text in blocks(page) if language == "sh" for word in re.findall(r"^make ([a-z-]+)", text, re.MULTILINE)}
+    assert named <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_link_leads_to_a_file_of_the_repository(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        if not link.startswith("http"):
+            assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+def test_every_command_is_in_the_table_of_commands() -> None:
+    table = (ROOT / "docs" / "commands.md").read_text()
+    assert all(f"| `natfix {command}" in table for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_of_a_command_is_documented(command: str) -> None:
+    shown = subprocess.run(["natfix", command, "--help"], check=True, capture_output=True, text=True, env=_wide()).stdout
+    documented = (ROOT / "docs" / "commands.md").read_text() + (ROOT / "docs" / "lab.md").read_text()
+    for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", shown)) - {"--help"}:
+        assert option in documented, f"natfix {command} {option}"
+
+
+def test_every_exit_code_is_documented() -> None:
+    table = (ROOT / "docs" / "commands.md").read_text()
+    errors = (NatfixError, ConflictError, RolledBackError, UnsupportedError, BusyError)
+    for code in (0, 1, EXIT_INTERRUPTED, *(error.exit_code for error in errors)):
+        assert f"| {code} |" in table
+
+
+def test_every_audit_rule_is_in_the_table_of_rules() -> None:
+    table = (ROOT / "docs" / "rules.md").read_text()
+    for path in (ROOT / "rules").rglob("NAT*.toml"):
+        assert f"| {path.name[:6]} |" in table
+
+
+def _wide() -> dict[str, str]:
+    import os  # noqa: PLC0415  (one place)
+
+    return {**os.environ, "COLUMNS": "300", "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"}
