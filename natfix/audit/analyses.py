@@ -6,14 +6,14 @@ rule is spelled; the analyses below only sort what the walk has found into kinds
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from natfix.audit.subject import HOOK, Locality, Subject, bridge_of, excluded_destination
-from natfix.packets import SOURCE_NAT_TARGETS, Fate, Intervals, Outcome, walk
-from natfix.ruleset import Network, Rule, has_host_bits
+from natfix.packets import SOURCE_NAT_TARGETS, Fate, Intervals, Outcome, PacketSet, walk
+from natfix.ruleset import Network, Rule, has_host_bits, same_meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ Analysis: TypeAlias = Callable[[Subject], Iterator[Hit]]
 def over_broad_source_nat(subject: Subject) -> Iterator[Hit]:
     """Rules made for a container subnet that also rewrite its traffic to the rest of the cluster."""
     for hit in _hidden(subject):
-        if _is_for_containers(hit, subject) and corrected_twin(hit.rule, subject) is None:
+        if _purpose(hit, subject) == "containers" and corrected_twin(hit.rule, subject) is None:
             yield hit
 
 
@@ -52,13 +52,22 @@ def broad_beside_corrected(subject: Subject) -> Iterator[Hit]:
     for hit in _hidden(subject):
         twin = corrected_twin(hit.rule, subject)
         if twin is not None:
-            yield replace(hit, message=f"{hit.message}; its corrected form, rule {twin.number} of the same chain, is of no effect")
+            yield replace(
+                hit, message=f"{hit.message}; its corrected form, rule {twin.number} of the same chain, is of no effect"
+            )
 
 
 def host_wide_source_nat(subject: Subject) -> Iterator[Hit]:
     """Rules that rewrite whatever leaves the host, container traffic to the rest of the cluster included."""
     for hit in _hidden(subject):
-        if not _is_for_containers(hit, subject):
+        if _purpose(hit, subject) == "host":
+            yield hit
+
+
+def in_cluster_source_nat(subject: Subject) -> Iterator[Hit]:
+    """Rules that somebody made for traffic inside the cluster: without it nothing would be left of them."""
+    for hit in _hidden(subject):
+        if _purpose(hit, subject) == "cluster":
             yield hit
 
 
@@ -94,11 +103,13 @@ def wrong_exclusion(subject: Subject) -> Iterator[Hit]:
         if option is None or excluded is None:
             continue
         if not excluded.prefixlen:
-            yield Hit(rule, f"excludes every destination with ! -d {option.value}: it rewrites nothing, outside access is broken")
+            yield Hit(
+                rule, f"excludes every destination with ! -d {option.value}: it rewrites nothing, outside access is broken"
+            )
         elif has_host_bits(option.value):
             yield Hit(rule, f"says ! -d {option.value}, which has bits beyond its prefix; iptables reads it as {excluded}")
         elif source is not None and not _covers(excluded, source) and _meets_cluster(subject, excluded):
-            yield Hit(rule, f"excludes the cluster {excluded}, but its own source {source} is not in it", certain=False)
+            yield Hit(rule, f"excludes {excluded}, which its own source {source} does not lie in", certain=False)
 
 
 def corrected_twin(rule: Rule, subject: Subject) -> Rule | None:
@@ -108,32 +119,56 @@ def corrected_twin(rule: Rule, subject: Subject) -> Rule | None:
     chain = subject.table.chain(rule.chain)
     for other in chain.rules if chain else ():
         excluded = excluded_destination(other)
-        option = other.destination
-        if excluded is None or option is None:
+        if excluded is None or not subject.cluster_addresses <= Intervals.networks([excluded]):
             continue
-        words = f"{other.spec[: option.start]}{other.spec[option.stop :].lstrip()}"
-        if words == rule.spec and subject.cluster_addresses <= Intervals.networks([excluded]):
+        if same_meaning(without_destination(other), rule):
             return other
     return None
+
+
+def without_destination(rule: Rule) -> Rule:
+    """The rule without its ``-d`` or ``! -d``."""
+    option = rule.destination
+    if option is None:
+        return rule
+    return Rule(rule.chain, f"{rule.spec[: option.start]}{rule.spec[option.stop :].lstrip()}".rstrip())
 
 
 def _hidden(subject: Subject) -> Iterator[Hit]:
     """Every rule that takes the source of a protected packet, those that now stand behind another one included."""
     for locality in subject.localities:
         packets = subject.protected(locality)
-        if packets is None:
-            continue
-        skipped: frozenset[Rule] = frozenset()
-        first: dict[Rule, Rule] = {}
-        while True:
-            hits = _decided(walk(subject.table, HOOK, packets, skip=skipped))
-            if not hits:
-                break
-            front = next(iter(skipped), None)
-            for rule, outcomes in hits.items():
-                behind = first.setdefault(rule, front) if front else None
+        if packets is not None:
+            for rule, outcomes, behind in _layers(subject, packets):
                 yield from _copies(subject, _hit(rule, outcomes, locality, behind))
-            skipped |= hits.keys()
+
+
+def _layers(subject: Subject, packets: PacketSet) -> Iterator[tuple[Rule, tuple[Outcome, ...], Rule | None]]:
+    """What rewrites *packets*, what would if those rules were not there, and so on; with the rule that comes first now."""
+    skipped: frozenset[Rule] = frozenset()
+    while hits := _decided(walk(subject.table, HOOK, packets, skip=skipped)):
+        for rule, outcomes in hits.items():
+            alone = outcomes
+            if not _any_certain(outcomes):
+                # It may be in doubt only because of another source NAT rule before it, which hides as much.
+                found = _decided(walk(subject.table, HOOK, packets, skip=skipped | (hits.keys() - {rule}))).get(rule, ())
+                alone = found if _any_certain(found) else outcomes
+            first = not skipped and alone is outcomes
+            yield rule, alone, None if first else _decider(subject, rule, alone)
+        skipped |= hits.keys()
+
+
+def _decider(subject: Subject, rule: Rule, outcomes: Iterable[Outcome]) -> Rule | None:
+    """The rule that rewrites these packets as things stand, when it is another than *rule*."""
+    for outcome in outcomes:
+        for other in _decided(walk(subject.table, HOOK, outcome.packets)):
+            if other != rule:
+                return other
+    return None
+
+
+def _any_certain(outcomes: Iterable[Outcome]) -> bool:
+    return any(outcome.certain for outcome in outcomes)
 
 
 def _decided(outcomes: tuple[Outcome, ...]) -> dict[Rule, tuple[Outcome, ...]]:
@@ -145,7 +180,7 @@ def _decided(outcomes: tuple[Outcome, ...]) -> dict[Rule, tuple[Outcome, ...]]:
 
 
 def _hit(rule: Rule, outcomes: tuple[Outcome, ...], locality: Locality, behind: Rule | None) -> Hit:
-    certain = any(outcome.certain for outcome in outcomes)
+    certain = _any_certain(outcomes)
     networks = ", ".join(map(str, locality.networks[:3])) + (", …" if len(locality.networks) > 3 else "")  # noqa: PLR2004
     verb = "hides" if certain else "may hide"
     return Hit(rule, f"{verb} the addresses of {networks} from the rest of the cluster", certain, locality, outcomes, behind)
@@ -160,13 +195,17 @@ def _copies(subject: Subject, hit: Hit) -> Iterator[Hit]:
             yield replace(hit, rule=rule, behind=behind)
 
 
-def _is_for_containers(hit: Hit, subject: Subject) -> bool:
-    """Whether the rule, or a jump that leads to it, names a source that is a part of the cluster."""
-    for rule in hit.outcomes[0].path:
-        source = rule.network("source")
-        if source is not None and subject.in_cluster(source):
-            return True
-    return False
+def _purpose(hit: Hit, subject: Subject) -> Literal["cluster", "containers", "host"]:
+    """What the rule was made for, by the addresses that it, or a jump that leads to it, names.
+
+    Traffic inside the cluster, when a destination lies in it whole; a container subnet of this host, when a source does.
+    """
+    path = hit.outcomes[0].path
+    destinations = [network for rule in path if (network := rule.network("destination")) is not None]
+    if any(Intervals.networks([network]) <= subject.cluster_addresses for network in destinations):
+        return "cluster"
+    sources = [network for rule in path if (network := rule.network("source")) is not None]
+    return "containers" if any(map(subject.is_local, sources)) else "host"
 
 
 def _source_nat_rules(subject: Subject) -> Iterator[Rule]:
@@ -186,6 +225,7 @@ ANALYSES: Mapping[str, Analysis] = MappingProxyType(
         "over-broad-source-nat": over_broad_source_nat,
         "broad-beside-corrected": broad_beside_corrected,
         "host-wide-source-nat": host_wide_source_nat,
+        "in-cluster-source-nat": in_cluster_source_nat,
         "stale-bridge-subnet": stale_bridge_subnet,
         "wrong-exclusion": wrong_exclusion,
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from natfix.audit.analyses import ANALYSES, Hit
 from natfix.audit.rulefile import AuditRule
 from natfix.audit.subject import Subject
-from natfix.packets import Packet, witness
+from natfix.packets import Packet, PacketSet, witness
 from natfix.ruleset import Rule
 
 
@@ -77,7 +77,7 @@ def _finding(kind: AuditRule, hit: Hit, subject: Subject) -> Finding:
     if not hit.outcomes or hit.locality is None:
         return Finding(kind, hit.rule, hit.message, hit.certain)
     outcome = min(hit.outcomes, key=lambda each: len(each.unknown))
-    packet = witness(outcome.packets, devices=tuple(subject.devices), near=hit.locality.addresses)
+    packet = witness(_remote(outcome.packets, subject), devices=tuple(subject.devices), near=hit.locality.addresses)
     return Finding(
         kind=kind,
         rule=hit.rule,
@@ -89,6 +89,12 @@ def _finding(kind: AuditRule, hit: Hit, subject: Subject) -> Finding:
         unknown=outcome.unknown,
         behind=hit.behind,
     )
+
+
+def _remote(packets: PacketSet, subject: Subject) -> PacketSet:
+    """Those of *packets* that go to another host, when there are any: they show the fault best."""
+    destination = packets.destination - subject.local_addresses
+    return packets.having("destination", destination) if destination else packets
 
 
 def _becomes(rule: Rule, packet: Packet, subject: Subject) -> str:

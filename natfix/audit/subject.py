@@ -85,6 +85,11 @@ class Subject:
                 found.setdefault(bridge, []).append(network)
         return tuple(Locality(tuple(networks), bridge) for bridge, networks in found.items())
 
+    @cached_property
+    def local_addresses(self) -> Intervals:
+        """Every address of these subnets, as integers."""
+        return Intervals.networks(network for locality in self.localities for network in locality.networks)
+
     def protected(self, locality: Locality) -> PacketSet | None:
         """The packets whose source must not be rewritten: from *locality* to the rest of the cluster, by another device.
 
@@ -113,10 +118,20 @@ class Subject:
         addresses = Intervals.networks([network])
         return family_of(network) is self.family and addresses <= self.cluster_addresses and network not in self.cluster
 
+    def is_local(self, network: Network) -> bool:
+        """Whether *network* is a part of the cluster, or lies in a container subnet of this host."""
+        return self.in_cluster(network) or (
+            family_of(network) is self.family and Intervals.networks([network]) <= self.local_addresses
+        )
+
+    def _may_hang_on(self, bridge: str, network: Network) -> bool:
+        """Whether *network* can be the subnet of *bridge*: the CIDRs of a cluster may be those of its hosts, one by one."""
+        return self.in_cluster(network) or (bool(bridge) and len(self.cluster) > 1 and network in self.cluster)
+
     def _from_bridges(self) -> Iterator[tuple[str, Network]]:
         for bridge, networks in self.bridges.items():
             for network in networks:
-                if family_of(network) is self.family and self.in_cluster(network):
+                if self._may_hang_on(bridge, network):
                     yield bridge, network
 
     def _from_rules(self) -> Iterator[tuple[str, Network]]:
@@ -124,8 +139,9 @@ class Subject:
         named: list[tuple[str, Network]] = []
         for rule in self.rules:
             network = rule.network("source")
-            if network is not None and self.in_cluster(network) and not self.is_stale(rule):
-                named.append((bridge_of(rule), network))
+            bridge = bridge_of(rule)
+            if network is not None and self._may_hang_on(bridge, network) and not self.is_stale(rule):
+                named.append((bridge, network))
         return iter(sorted(named, key=lambda each: (not each[0], each[1].prefixlen)))
 
     def is_stale(self, rule: Rule) -> bool:
@@ -142,7 +158,9 @@ class Subject:
 def bridge_of(rule: Rule) -> str:
     """The device of ``! -o DEVICE``: the form in which Docker and others say "not on its own bridge"."""
     option = rule.out_interface
-    return option.value if option is not None and option.negated and not option.value.endswith("+") else ""
+    if option is None or not option.negated or option.value == "lo" or option.value.endswith("+"):
+        return ""
+    return option.value
 
 
 def excluded_destination(rule: Rule) -> Network | None:
