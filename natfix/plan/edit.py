@@ -23,11 +23,13 @@ class Edit:
         old: the rule that must go, every copy of it.
         new: the rule that must be there, once.
         kept: whether *new* was there before, so that undoing the edit brings *old* back and leaves *new*.
+        copies: the numbers of further copies of *old*, so that undoing the edit brings them back too.
     """
 
     old: Rule
     new: Rule
     kept: bool = False
+    copies: tuple[int, ...] = ()
 
     @property
     def chain(self) -> str:
@@ -58,10 +60,7 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """The plan in JSON types, for the history; *inserts*, which only undoing has, are left out."""
         return {
-            "edits": [
-                {"chain": edit.chain, "old": edit.old.spec, "new": edit.new.spec, "kept": edit.kept, "number": edit.old.number}
-                for edit in self.edits
-            ],
+            "edits": [_edit_to_json(edit) for edit in self.edits],
             "chains": {name: list(specs) for name, specs in self.chains.items()},
             "before": {name: list(specs) for name, specs in self.before.items()},
         }
@@ -74,13 +73,27 @@ class Plan:
             KeyError: *data* is something else.
         """
         return cls(
-            tuple(
-                Edit(Rule(each["chain"], each["old"], number=each["number"]), Rule(each["chain"], each["new"]), each["kept"])
-                for each in data["edits"]
-            ),
+            tuple(_edit_from_json(each) for each in data["edits"]),
             {name: tuple(specs) for name, specs in data["chains"].items()},
             {name: tuple(specs) for name, specs in data["before"].items()},
         )
+
+
+def _edit_to_json(edit: Edit) -> dict[str, Any]:
+    return {
+        "chain": edit.chain,
+        "old": edit.old.spec,
+        "new": edit.new.spec,
+        "kept": edit.kept,
+        "number": edit.old.number,
+        "copies": list(edit.copies),
+    }
+
+
+def _edit_from_json(data: Mapping[str, Any]) -> Edit:
+    old = Rule(data["chain"], data["old"], number=data["number"])
+    # natfix wrote no copies at first.
+    return Edit(old, Rule(data["chain"], data["new"]), data["kept"], tuple(data.get("copies", ())))
 
 
 def exclude(rule: Rule, cluster: Sequence[Network], table: Table) -> Plan:
@@ -120,9 +133,14 @@ def _with_destination(rule: Rule, network: Network) -> Rule:
 def _through_own_chain(rule: Rule, cluster: Sequence[Network]) -> Plan:
     name = own_chain_name(rule)
     place = next(option.start for option in rule.options if option.name in {"jump", "goto"})
-    to_target = rule.spec[place:]
     new = Rule(rule.chain, f"{rule.spec[:place]}-j {name}", rule.counters)
-    return Plan((Edit(rule, new),), {name: (*_returns(cluster), to_target)})
+    return Plan((Edit(rule, new),), {name: (*_returns(cluster), _protocol(rule, place) + rule.spec[place:])})
+
+
+def _protocol(rule: Rule, place: int) -> str:
+    """The ``-p`` before *place*: targets with ports (``--to-ports``, ``--to-source …:80``) are refused without one."""
+    option = rule.protocol
+    return f"{rule.spec[option.start : option.stop]} " if option is not None and option.start < place else ""
 
 
 def _more_returns(rule: Rule, cluster: Sequence[Network], table: Table) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from natfix.errors import ConflictError
 from natfix.plan.edit import Plan
@@ -30,8 +31,23 @@ def rewrite(ruleset: Ruleset, table: Table, plan: Plan, *, same: Same = Rule.__e
     for edit in plan.edits:
         text.replace(edit.old, edit.new, same, add=add)
     for rule in plan.inserts:
-        text.put_back(rule)
+        text.insert(rule, rule.number)
     return parse(text.render(), ruleset.source, table.family)
+
+
+@dataclass(eq=False, slots=True)
+class _Standing:
+    """A rule where it stands while the text changes.
+
+    Attributes:
+        rule: the rule.
+        index: the line it is, or before which it is put.
+        put: whether natfix put it there.
+    """
+
+    rule: Rule
+    index: int
+    put: bool = False
 
 
 class _Text:
@@ -41,65 +57,89 @@ class _Text:
         self.lines: list[str | None] = list(ruleset.lines)
         self.table = table
         self.ending = "\r" if ruleset.lines[table.start].endswith("\r") else ""
-        self.before: dict[int, list[str]] = {}
+        self.before: dict[int, list[str | _Standing]] = {}
+        self.chains: dict[str, list[_Standing]] = {}
 
     def render(self) -> bytes:
         lines: list[str] = []
         for index, line in enumerate(self.lines):
-            lines += self.before.get(index, [])
+            lines += [self._line(each) for each in self.before.get(index, [])]
             if line is not None:
                 lines.append(line)
         return render(Ruleset("", tuple(lines), ()))
 
-    def insert(self, index: int, line: str) -> None:
-        """Put a line before the one at *index*."""
-        self.before.setdefault(index, []).append(line + self.ending)
-
     def replace(self, old: Rule, new: Rule, same: Same, *, add: bool) -> None:
-        chain = self.table.chain(old.chain)
-        rules = chain.rules if chain else ()
-        copies = [rule for rule in rules if same(rule, old)]
-        present = any(same(rule, new) for rule in rules)
+        standing = self._standing(old.chain)
+        copies = [each for each in standing if same(each.rule, old)]
+        present = any(same(each.rule, new) for each in standing)
         if not copies and not present and not add:
             raise ConflictError(f"{self.table.source}: the rule is not there: {old}")
-        for rule in copies:
-            self.lines[rule.line - 1] = None if present else self._line(rule, new)
-            present = True
+        for each in copies:
+            if present:
+                self._remove(each)
+            else:
+                self._swap(each, new)
+                present = True
         if not present:
-            self._add(new, rules)
+            self.insert(new, 1)
 
-    def put_back(self, rule: Rule) -> None:
-        chain = self.table.chain(rule.chain)
-        later = [each for each in (chain.rules if chain else ()) if each.number >= rule.number]
-        self.insert(later[0].line - 1 if later else self.table.stop, str(rule))
+    def insert(self, rule: Rule, number: int) -> None:
+        """Put *rule* into its chain so that it is the one of *number* there, or the last of a shorter chain."""
+        if rule.chain not in self.table.declared:
+            self._declare(rule.chain)
+        standing = self._standing(rule.chain)
+        place = min(max(number, 1) - 1, len(standing))
+        follower = standing[place] if place < len(standing) else None
+        made = _Standing(rule, follower.index if follower else self._end(rule.chain), put=True)
+        others = self.before.setdefault(made.index, [])
+        others.insert(others.index(follower) if follower and follower.put else len(others), made)
+        standing.insert(place, made)
 
     def set_chain(self, name: str, specs: Iterable[str]) -> None:
-        chain = self.table.chain(name)
-        for rule in chain.rules if chain else ():
-            self.lines[rule.line - 1] = None
         specs = tuple(specs)
+        end = self._end(name)
+        for each in list(self._standing(name)):
+            self._remove(each)
         declared = self.table.declared.get(name)
         if not specs and declared is not None:
             self.lines[declared] = None
         elif specs and declared is None:
             self._declare(name)
-        for spec in specs:
-            self.insert(self.table.stop, f"-A {name} {spec}")
+        self.before.setdefault(end, []).extend(f"-A {name} {spec}" for spec in specs)
 
-    def _line(self, old: Rule, new: Rule) -> str:
-        counters = f"[{old.counters.packets}:{old.counters.bytes}] " if old.counters else ""
-        return f"{counters}{new}{self.ending}"
+    def _standing(self, name: str) -> list[_Standing]:
+        """The rules of a chain as it has become."""
+        if name not in self.chains:
+            chain = self.table.chain(name)
+            self.chains[name] = [_Standing(rule, rule.line - 1) for rule in (chain.rules if chain else ())]
+        return self.chains[name]
 
-    def _add(self, new: Rule, rules: Iterable[Rule]) -> None:
-        if new.chain not in self.table.declared:
-            self._declare(new.chain)
-        first = next((rule.line - 1 for rule in rules), self._rules_start())
-        self.insert(first, str(new))
+    def _end(self, name: str) -> int:
+        """The line before which a chain goes on: behind its last rule, else behind all rules."""
+        places = self.table.places.get(name, ())
+        return places[-1] + 1 if places else self.table.stop
+
+    def _remove(self, each: _Standing) -> None:
+        self.chains[each.rule.chain].remove(each)
+        if each.put:
+            self.before[each.index].remove(each)
+        else:
+            self.lines[each.index] = None
+
+    def _swap(self, each: _Standing, new: Rule) -> None:
+        each.rule = Rule(new.chain, new.spec, each.rule.counters)
+        if not each.put:
+            self.lines[each.index] = self._line(each)
 
     def _declare(self, name: str) -> None:
         policy = "ACCEPT" if name == "POSTROUTING" else "-"
-        self.insert(self._rules_start(), f":{name} {policy} [0:0]")
+        others = self.before.setdefault(max((self.table.start, *self.table.declared.values())) + 1, [])
+        place = sum(isinstance(each, str) and each.startswith(":") for each in others)
+        others.insert(place, f":{name} {policy} [0:0]")
 
-    def _rules_start(self) -> int:
-        """The line before which a declaration belongs: behind the last declaration."""
-        return max((self.table.start, *self.table.declared.values())) + 1
+    def _line(self, each: str | _Standing) -> str:
+        if isinstance(each, str):
+            return each + self.ending
+        counters = each.rule.counters
+        counted = f"[{counters.packets}:{counters.bytes}] " if each.put is False and counters else ""
+        return f"{counted}{each.rule}{self.ending}"

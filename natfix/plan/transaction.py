@@ -22,23 +22,27 @@ def compile_script(plan: Plan, table: Table) -> str:
     for name, specs in plan.chains.items():
         if specs:
             lines += [f":{name} - [0:0]", *(f"-A {name} {spec}" for spec in specs)]
-    current = {edit.chain: _specs(table, edit.chain) for edit in plan.edits}
+    names = (*(edit.chain for edit in plan.edits), *(rule.chain for rule in plan.inserts))
+    current = {name: _rules(table, name) for name in names}
     for edit in plan.edits:
         lines += _swap(edit, current[edit.chain])
-    lines += [_insert(rule, len(_specs(table, rule.chain))) for rule in plan.inserts]
+    lines += [_insert(rule, current[rule.chain]) for rule in plan.inserts]
     for name, specs in plan.chains.items():
         if not specs:
             lines += [f"-F {name}", f"-X {name}"]
     return "\n".join([*lines, "COMMIT", ""])
 
 
-def _specs(table: Table, name: str) -> list[Rule]:
+def _rules(table: Table, name: str) -> list[Rule]:
     chain = table.chain(name)
     return list(chain.rules) if chain else []
 
 
-def _insert(rule: Rule, length: int) -> str:
-    return f"-I {rule.chain} {min(max(rule.number, 1), length + 1)} {rule.spec}"
+def _insert(rule: Rule, rules: list[Rule]) -> str:
+    """The line that puts *rule* back; *rules* follows it."""
+    place = min(max(rule.number, 1), len(rules) + 1)
+    rules.insert(place - 1, rule)
+    return f"-I {rule.chain} {place} {rule.spec}"
 
 
 def _swap(edit: Edit, rules: list[Rule]) -> list[str]:

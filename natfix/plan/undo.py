@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from natfix.plan.edit import Edit, Plan
 from natfix.plan.rewrite import Same
@@ -21,13 +22,17 @@ def inverse(plan: Plan, table: Table, *, same: Same = Rule.__eq__) -> Plan:
     inserts: list[Rule] = []
     for edit in reversed(plan.edits):
         old, new = _find(table, edit.old, same), _find(table, edit.new, same)
-        if edit.kept and old is None and new is not None:
-            inserts.append(edit.old)
-        elif not edit.kept and new is not None:
+        if new is None:
+            continue
+        if not edit.kept:
             edits.append(Edit(new, old or edit.old))
-    return Plan(
-        tuple(dict.fromkeys(edits)), dict(_chains_back(plan, table, edits)), inserts=tuple(dict.fromkeys(reversed(inserts)))
-    )
+        elif old is None:
+            inserts.append(edit.old)
+        if old is None:
+            inserts.extend(replace(edit.old, number=number) for number in edit.copies)
+    # From the top down, so that each comes to its number.
+    inserts.sort(key=lambda rule: (rule.chain, rule.number))
+    return Plan(tuple(dict.fromkeys(edits)), dict(_chains_back(plan, table, edits)), inserts=tuple(inserts))
 
 
 def _find(table: Table, wanted: Rule, same: Same) -> Rule | None:
@@ -40,9 +45,7 @@ def _chains_back(plan: Plan, table: Table, edits: list[Edit]) -> Iterator[tuple[
     leaving = {edit.old for edit in edits}
     for name in plan.chains:
         before = plan.before.get(name, ())
-        used = any(
-            rule.target == name for chain in table.declared for rule in _rules(table, chain) if rule not in leaving
-        )
+        used = any(rule.target == name for chain in table.declared for rule in _rules(table, chain) if rule not in leaving)
         if table.chain(name) is not None and (before or not used):
             yield name, before
 
