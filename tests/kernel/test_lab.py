@@ -133,6 +133,16 @@ def test_nothing_is_written_outside_the_sandbox() -> None:
     assert (done.stdout, done.stderr) == ("ended\n", "")
 
 
+def test_the_hosts_own_settings_do_not_count(tmp_path: Path) -> None:
+    for name in ("upper/natfix/rules.d", "work"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "upper/natfix/rules.d/bad.toml").write_text("nonsense")
+    layer = f"mount -t overlay -o lowerdir=/etc,upperdir={tmp_path}/upper,workdir={tmp_path}/work o /etc && exec "
+    inside = ["unshare", "--mount", "sh", "-c", f'{layer} "$@"', "sh", *NATFIX]
+    assert run("check", "--cluster-cidr=172.7.0.0/16", natfix=inside).returncode == 2
+    assert run("lab", natfix=inside).returncode == 0
+
+
 @pytest.mark.parametrize("user", ["root", "nobody"])
 def test_kept_hosts_can_be_entered_and_lead_nowhere_else(user: str) -> None:
     natfix = NATFIX if user == "root" else as_nobody()

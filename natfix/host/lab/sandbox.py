@@ -38,6 +38,8 @@ _INSIDE: Final = "NATFIX_LAB"
 _SYSTEM_PATH: Final = "/usr/local/sbin:/usr/sbin:/sbin"
 # Everything that natfix, iptables, ip and dockerd write of their own accord, besides the lab's own folder.
 _COVERED: Final = ("/run", "/var/lib")
+# The host's own settings and rules of natfix, which say nothing about the hosts of the lab.
+_SETTINGS: Final = "/etc/natfix"
 # dockerd writes a key to /etc/docker, and containerd makes /opt/containerd.
 _OVERLAID: Final = ("/etc", "/opt")
 _FOLDER: Final = Path("/run/natfix-lab")
@@ -183,21 +185,29 @@ def _entrance(opener: str) -> str:
 
 
 def _cover(overlaid: Sequence[str]) -> None:
-    """Hide the folders that programs of the lab write to, and show its own processes only.
+    """Hide what natfix and the programs of the lab read or write beside the lab's own, and every process outside.
+
+    Args:
+        overlaid: folders that stay as they are, and to which nothing of what is written comes.
 
     Raises:
         HostError: natfix itself would be hidden, or the kernel refuses a mount.
     """
     for folder in _COVERED:
         if any(Path(path).is_relative_to(folder) for path in (sys.prefix, sys.base_prefix, __file__)):
-            raise HostError(
-                f"the lab covers {folder}, in which natfix or its Python is installed", hint="Install it elsewhere."
-            )
-        run(["mount", "-t", "tmpfs", "natfix-lab", folder])
+            problem = f"the lab covers {folder}, in which natfix or its Python is installed"
+            raise HostError(problem, hint="Install it elsewhere.")
+        _hide(folder)
     run(["mount", "-t", "proc", "proc", "/proc"])
     _FOLDER.mkdir()
     for folder in overlaid:
         _overlay(folder)
+    if Path(_SETTINGS).is_dir():
+        _hide(_SETTINGS)
+
+
+def _hide(folder: str) -> None:
+    run(["mount", "-t", "tmpfs", "natfix-lab", folder])
 
 
 def _overlay(folder: str) -> None:
