@@ -72,13 +72,16 @@ class HostWatchdog(Watchdog):
 
 def _start_service(change: str, command: Sequence[str], environment: Mapping[str, str]) -> bool:
     """Start a transient service; tell whether systemd did."""
-    return any(_systemd_run([*_options(change, environment), *options, "--", *command]) for options in _SERVICE)
+    # Systemd puts variables in the place of $NAME, and $ in that of $$ (systemd.service(5), command lines).
+    words = [word.replace("$", "$$") for word in command]
+    return any(_systemd_run([*_options(change, environment), *options, "--", *words]) for options in _SERVICE)
 
 
 def _options(change: str, environment: Mapping[str, str]) -> Sequence[str]:
     return (
         "--quiet",
         "--no-ask-password",
+        "--property=UMask=0077",
         f"--unit=natfix-undo-{change}",
         f"--description=natfix: undo {change} unless it is confirmed",
         *(f"--setenv={name}={value}" for name, value in environment.items()),

@@ -157,11 +157,12 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_under_systemd_it_is_a_service(systemd: Path) -> None:
     (systemd / "status").write_text("0")
-    service_watchdog(systemd, lambda change, seconds: ["natfix", "undo", change]).arm("7", SOON)
+    service_watchdog(systemd, lambda change, seconds: ["natfix", "undo", change, "$HOME"]).arm("7", SOON)
     words = (systemd / "words").read_text().splitlines()
-    assert words[:3] == ["--quiet", "--no-ask-password", "--unit=natfix-undo-7"]
+    assert words[:2] == ["--quiet", "--no-ask-password"]
+    assert "--unit=natfix-undo-7" in words
     assert f"--setenv=PATH={os.environ['PATH']}" in words
-    assert words[-7:] == ["--collect", "--service-type=exec", "--", "natfix", "undo", "7", "--"]
+    assert words[-8:] == ["--collect", "--service-type=exec", "--", "natfix", "undo", "7", "$$HOME", "--"]
 
 
 def test_when_systemd_starts_no_service_it_is_a_process(systemd: Path) -> None:
