@@ -7,13 +7,14 @@ there. An error on the way takes back what was done before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from natfix.app.machine import Machine
-from natfix.app.planning import Planned, Wishes, plan_change
+from natfix.app.planning import Planned, PlannedTable, Wishes, plan_change
 from natfix.app.ports import Rewritten
-from natfix.app.record import FileChange, Journey, TableChange, fingerprint, new_id
+from natfix.app.record import FileChange, Journey, TableChange, new_id
 from natfix.app.undo import take_back
 from natfix.errors import ConflictError, HostError, NatfixError, RolledBackError
 from natfix.report.changes import ChangeResult
@@ -46,16 +47,80 @@ def apply_change(machine: Machine, wishes: Wishes, verb: str = "apply") -> Chang
         if not planned:
             return _result(planned, verb)
         _rehearse(machine, planned)
-        journey = _begin(machine, planned, wishes, verb)
+        course = _Course(machine, wishes, _begin(machine, planned, wishes, verb))
         try:
-            _write_files(machine, planned)
-            journey = _commit(machine, planned, wishes, journey)
+            course.run(planned)
         except BaseException as error:
-            _take_back(machine, journey, error)
+            course.take_back(error)
             raise
-        machine.history.save(journey.in_state("waiting" if wishes.confirm else "done").record())
-        result = replace(_result(planned, verb), done=True, id=journey.id, confirm_within=wishes.confirm)
+        result = replace(_result(planned, verb), done=True, id=course.journey.id, confirm_within=wishes.confirm)
         return result if wishes.keep_connections else _forget_connections(machine, planned, result)
+
+
+class _Course:
+    """A change on its way: what is written down of it is never less than what was done.
+
+    Args:
+        machine: the host.
+        wishes: what the user wants.
+        journey: what will be done first.
+    """
+
+    def __init__(self, machine: Machine, wishes: Wishes, journey: Journey) -> None:
+        self.machine = machine
+        self.wishes = wishes
+        self.journey = journey
+
+    def run(self, planned: Planned) -> None:
+        """Make the change, in the order told above."""
+        self._note(self.journey)
+        if self.wishes.confirm:
+            self.machine.watchdog.arm(self.journey.id, self.wishes.confirm)
+        for file in planned.files:
+            self.machine.files.replace(file.path, file.after)
+        self._commit(planned)
+        self._note(self.journey.in_state("waiting" if self.wishes.confirm else "done"))
+
+    def take_back(self, error: BaseException) -> None:
+        """Undo what was done before *error*; should that fail too, both are told."""
+        try:
+            take_back(self.machine, self.journey)
+        except NatfixError as second:
+            raise RolledBackError(
+                f"{error}\nand taking the change back failed as well: {second}", hint=f"Try: natfix undo {self.journey.id}"
+            ) from error
+        # A disk that refused the record before refuses it again; there is nothing left to undo then.
+        with contextlib.suppress(NatfixError):
+            self._note(self.journey.in_state("rolled back"))
+
+    def _note(self, journey: Journey) -> None:
+        self.journey = journey
+        self.machine.history.save(journey.record())
+
+    def _commit(self, planned: Planned) -> None:
+        """Commit, look back, and go on as long as somebody else's change in between leaves something to do."""
+        conflict: ConflictError | None = None
+        for _ in range(_ATTEMPTS):
+            conflict = self._commit_tables([table for table in planned.tables if table.plan])
+            planned = plan_change(self.machine, replace(self.wishes, persist=False))
+            if not planned:
+                return
+            self._note(replace(self.journey, tables=(*self.journey.tables, *_table_changes(planned))))
+        raise conflict or RolledBackError(
+            f"after {_ATTEMPTS} corrections there are still rules to correct; somebody keeps putting them back",
+            hint="See who: journalctl -f while you try again; natfix check shows the rules.",
+        )
+
+    def _commit_tables(self, tables: Sequence[PlannedTable]) -> ConflictError | None:
+        """Commit one table after the other; give the conflict that stopped it, with what was not done struck out."""
+        for done, table in enumerate(tables):
+            try:
+                table.store.commit(table.script)
+            except ConflictError as conflict:
+                left = len(tables) - done
+                self.journey = replace(self.journey, tables=self.journey.tables[:-left])
+                return conflict
+        return None
 
 
 def _result(planned: Planned, verb: str) -> ChangeResult:
@@ -78,62 +143,21 @@ def _rehearse(machine: Machine, planned: Planned) -> None:
 
 
 def _begin(machine: Machine, planned: Planned, wishes: Wishes, verb: str) -> Journey:
-    """Write down what will be done, and see to its end if nobody confirms it."""
+    """The change that will be made, to be written down."""
     now = machine.clock.now()
-    journey = Journey(
+    return Journey(
         id=new_id(machine.history, now),
         verb=verb,
         at=now,
         state="waiting" if wishes.confirm else "started",
         tables=_table_changes(planned),
-        files=tuple(FileChange(each.path, each.family, each.before, fingerprint(each.after)) for each in planned.files),
+        files=tuple(FileChange(each.path, each.family, each.before, each.after) for each in planned.files),
         session=machine.watchdog.session() if wishes.confirm else "",
     )
-    machine.history.save(journey.record())
-    if wishes.confirm:
-        machine.watchdog.arm(journey.id, wishes.confirm)
-    return journey
 
 
 def _table_changes(planned: Planned) -> tuple[TableChange, ...]:
     return tuple(TableChange(table.store.backend, table.plan) for table in planned.tables if table.plan)
-
-
-def _write_files(machine: Machine, planned: Planned) -> None:
-    for file in planned.files:
-        machine.files.replace(file.path, file.after)
-
-
-def _commit(machine: Machine, planned: Planned, wishes: Wishes, journey: Journey) -> Journey:
-    """Commit, look back, and go on as long as somebody else's change in between leaves something to do."""
-    for attempt in range(_ATTEMPTS):
-        try:
-            for table in planned.tables:
-                if table.plan:
-                    table.store.commit(table.script)
-        except ConflictError:
-            if attempt + 1 == _ATTEMPTS:
-                raise
-        planned = plan_change(machine, replace(wishes, persist=False))
-        if not planned:
-            return journey
-        journey = replace(journey, tables=(*journey.tables, *_table_changes(planned)))
-        machine.history.save(journey.record())
-    raise RolledBackError(
-        f"after {_ATTEMPTS} corrections there are still rules to correct; somebody keeps putting them back",
-        hint="See who: journalctl -f while you try again; natfix check shows the rules.",
-    )
-
-
-def _take_back(machine: Machine, journey: Journey, error: BaseException) -> None:
-    """Undo what was done before *error*; should that fail too, both are told."""
-    try:
-        take_back(machine, journey)
-    except NatfixError as second:
-        raise RolledBackError(
-            f"{error}\nand taking the change back failed as well: {second}", hint=f"Try: natfix undo {journey.id}"
-        ) from error
-    machine.history.save(journey.in_state("rolled back").record())
 
 
 def _forget_connections(machine: Machine, planned: Planned, result: ChangeResult) -> ChangeResult:

@@ -32,4 +32,6 @@ def correct_text(ruleset: Ruleset, clusters: Sequence[Cluster], catalogue: Seque
     before, after = render(ruleset), render(corrected)
     changes = (Change(ruleset.source, text_diff(before, after, ruleset.source)),) if before != after else ()
     remaining = tuple(finding for finding in checked.findings if not finding.correctable)
-    return after, ChangeResult("apply", done=True, changes=changes, clusters=checked.clusters, remaining=remaining, notes=checked.notes)
+    return after, ChangeResult(
+        "apply", done=True, changes=changes, clusters=checked.clusters, remaining=remaining, notes=checked.notes
+    )

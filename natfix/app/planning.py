@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from natfix.app.check import UNKNOWN_CLUSTER_HINT, Looked, look_at_host
@@ -11,7 +11,7 @@ from natfix.app.machine import Machine
 from natfix.app.ports import RulesetStore
 from natfix.audit import AuditRule, Finding, Subject
 from natfix.errors import UnsupportedError, UsageError
-from natfix.plan import Plan, compile_script, repair, rewrite, ruleset_diff, save_into, text_diff
+from natfix.plan import Plan, compile_script, corrections, repair, rewrite, ruleset_diff, save_into, text_diff
 from natfix.report.changes import Change
 from natfix.report.model import ClusterOrigin
 from natfix.ruleset import Family, Ruleset, parse
@@ -159,15 +159,26 @@ def _plan_table(store: RulesetStore, looked: Looked, wishes: Wishes) -> PlannedT
 def _plan_files(
     machine: Machine, tables: Iterable[PlannedTable], wishes: Wishes
 ) -> tuple[tuple[PlannedFile, ...], tuple[str, ...]]:
-    paths = machine.saved.paths()
     judged = [table for table in tables if table.looked.subject.cluster]
+    paths = machine.saved.paths() if wishes.file is None else _one_path(wishes.file, judged, full=wishes.full)
     files: list[PlannedFile] = []
     for family in dict.fromkeys(table.store.backend.family for table in judged):
-        path = wishes.file or paths.get(family)
+        path = paths.get(family)
         if path is not None:
             mine = [table for table in judged if table.store.backend.family is family]
             files.extend((_plan_full if wishes.full else _plan_file)(machine, path, family, mine, wishes))
-    return tuple(files), tuple(_notes(wishes, files, has_place=bool(paths or wishes.file or not judged)))
+    return tuple(files), tuple(_notes(wishes, files, has_place=bool(paths or not judged)))
+
+
+def _one_path(path: str, judged: Sequence[PlannedTable], *, full: bool) -> Mapping[Family, str]:
+    """The file for the family that has something to save; one file holds one family."""
+    families = [table.store.backend.family for table in judged if full or corrections(after_change(table))]
+    if len(set(families)) > 1:
+        raise UsageError(
+            f"{path} is one file, and rules of both IPv4 and IPv6 are to be saved",
+            hint="Without --file each family goes to its own; --no-persist saves none.",
+        )
+    return dict.fromkeys(families or [table.store.backend.family for table in judged[:1]], path)
 
 
 def _notes(wishes: Wishes, files: Iterable[PlannedFile], *, has_place: bool) -> Iterable[str]:

@@ -6,7 +6,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any, Literal, TypeAlias
 
 from natfix._version import __version__
@@ -36,13 +35,13 @@ class FileChange:
         path: the file.
         family: the family of the ruleset in it.
         before: its bytes; None when there was none.
-        after: the SHA-256 of what natfix wrote, in hexadecimal.
+        after: what natfix wrote.
     """
 
     path: str
     family: Family
     before: bytes | None
-    after: str
+    after: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ class Journey:
                         "path": each.path,
                         "family": int(each.family),
                         "before": None if each.before is None else b64encode(each.before).decode(),
-                        "after": each.after,
+                        "after": b64encode(each.after).decode(),
                     }
                     for each in self.files
                 ],
@@ -142,12 +141,9 @@ def _table(data: dict[str, Any]) -> TableChange:
 
 def _file(data: dict[str, Any]) -> FileChange:
     before = data["before"]
-    return FileChange(data["path"], Family(data["family"]), None if before is None else b64decode(before), data["after"])
-
-
-def fingerprint(data: bytes) -> str:
-    """What FileChange remembers of a file's new bytes."""
-    return sha256(data).hexdigest()
+    return FileChange(
+        data["path"], Family(data["family"]), None if before is None else b64decode(before), b64decode(data["after"])
+    )
 
 
 def journeys(history: History) -> tuple[Journey, ...]:

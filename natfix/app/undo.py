@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from natfix.app.machine import Machine
 from natfix.app.ports import RulesetStore
-from natfix.app.record import UNDOABLE, FileChange, Journey, TableChange, find, fingerprint, journeys
-from natfix.errors import UsageError
-from natfix.plan import compile_script, inverse, rewrite, ruleset_diff, text_diff
+from natfix.app.record import UNDOABLE, FileChange, Journey, find, journeys
+from natfix.errors import NatfixError, UsageError
+from natfix.plan import Plan, compile_script, inverse, rewrite, ruleset_diff, take_from, text_diff
 from natfix.report.changes import Change, ChangeResult
-from natfix.ruleset import parse, render, same_meaning
+from natfix.ruleset import Ruleset
 
 
 def undo(machine: Machine, wanted: str | None = None, *, dry_run: bool = False) -> ChangeResult:
@@ -33,12 +34,21 @@ def undo(machine: Machine, wanted: str | None = None, *, dry_run: bool = False) 
 
 
 def undo_unconfirmed(machine: Machine, wanted: str) -> ChangeResult:
-    """Take back the change *wanted* if it still waits for its confirmation; what the watchdog does when the time is over."""
+    """Take back the change *wanted* if it still waits for its confirmation; what the watchdog does when the time is over.
+
+    Raises:
+        NatfixError: a part of it could not be taken back; the running rules are, where that was possible at all.
+    """
     with machine.turnstile.hold():
         journey = find(journeys(machine.history), wanted, ("waiting", "done", "undone", "rolled back", "started"))
         if journey is None or journey.state != "waiting":
             return ChangeResult("undo", done=False)
-        changes = take_back(machine, journey)
+        try:
+            changes = take_back(machine, journey)
+        except NatfixError:
+            # Somebody may be locked out: a file that cannot be changed must not keep the rules from going back.
+            take_back(machine, replace(journey, files=()))
+            raise
         machine.history.save(journey.in_state("rolled back").record())
     return ChangeResult("undo", done=True, changes=changes)
 
@@ -67,53 +77,95 @@ def confirm(machine: Machine, *, same_session: bool = False) -> Journey:
     return journey
 
 
+@dataclass(frozen=True, slots=True)
+class _TableBack:
+    """One nat table now, and as it shall be again."""
+
+    store: RulesetStore
+    now: Ruleset
+    before: Ruleset
+    script: str
+
+    def change(self) -> Change:
+        return Change(str(self.store.backend), ruleset_diff(self.now, self.before), self.script)
+
+
+@dataclass(frozen=True, slots=True)
+class _FileBack:
+    """One file now, and as it shall be again."""
+
+    change: FileChange
+    now: bytes
+    before: bytes | None
+
+    def as_change(self) -> Change:
+        return Change(self.change.path, text_diff(self.now, self.before, self.change.path))
+
+
 def take_back(machine: Machine, journey: Journey, *, dry_run: bool = False) -> tuple[Change, ...]:
     """Bring kernel and files back to before *journey*, as far as it is still there."""
-    stores = {store.backend: store for store in machine.stores}
-    changes: list[Change] = []
-    for table in reversed(journey.tables):
-        store = stores.get(table.backend)
-        if store is not None:
-            changes.extend(_table_back(store, table, dry_run=dry_run))
-    for file in reversed(journey.files):
-        changes.extend(_file_back(machine, file, journey, dry_run=dry_run))
-    return tuple(changes)
-
-
-def _table_back(store: RulesetStore, change: TableChange, *, dry_run: bool) -> Iterator[Change]:
-    ruleset = store.read()
-    table = ruleset.table("nat", store.backend.family)
-    assert table is not None, "a store always gives its nat table"  # noqa: S101
-    plan = inverse(change.plan, table)
-    if plan:
-        script = compile_script(plan, table)
-        if not dry_run:
-            store.rehearse(script)
-            store.commit(script)
-        yield Change(str(store.backend), ruleset_diff(ruleset, rewrite(ruleset, table, plan)), script)
-
-
-def _file_back(machine: Machine, change: FileChange, journey: Journey, *, dry_run: bool) -> Iterator[Change]:
-    now = machine.files.read(change.path)
-    if now is None or now == change.before:
-        return
-    before = change.before if fingerprint(now) == change.after else _without(now, change, journey)
-    if before == now:
-        return
+    tables = tuple(_tables_back(machine.stores, journey))
+    files = tuple(_files_back(machine, journey))
     if not dry_run:
-        if before is None:
-            machine.files.remove(change.path)
-        else:
-            machine.saved.validate(change.family, before)
-            machine.files.replace(change.path, before)
-    yield Change(change.path, text_diff(now, before, change.path))
+        for table in tables:
+            table.store.rehearse(table.script)
+        for file in files:
+            if file.before is not None:
+                machine.saved.validate(file.change.family, file.before)
+        _carry_out(machine, tables, files)
+    return (*(table.change() for table in tables), *(file.as_change() for file in files))
 
 
-def _without(now: bytes, change: FileChange, journey: Journey) -> bytes:
-    """The file as somebody has changed it since, without natfix's own rules."""
-    ruleset = parse(now, change.path, change.family)
-    for each in journey.tables:
-        table = ruleset.table("nat", change.family)
-        if each.backend.family is change.family and table is not None:
-            ruleset = rewrite(ruleset, table, inverse(each.plan, table, same=same_meaning), same=same_meaning, add=True)
-    return render(ruleset)
+def _carry_out(machine: Machine, tables: Iterable[_TableBack], files: Sequence[_FileBack]) -> None:
+    """Change the files first, as a disk refuses more often than a kernel; on an error they become what they were."""
+    try:
+        for file in files:
+            _put(machine, file.change.path, file.before)
+        for table in tables:
+            table.store.commit(table.script)
+    except BaseException:
+        for file in files:
+            with contextlib.suppress(NatfixError):
+                _put(machine, file.change.path, file.now)
+        raise
+
+
+def _put(machine: Machine, path: str, data: bytes | None) -> None:
+    if data is None:
+        machine.files.remove(path)
+    else:
+        machine.files.replace(path, data)
+
+
+def _tables_back(stores: Iterable[RulesetStore], journey: Journey) -> Iterator[_TableBack]:
+    for store in stores:
+        plans = [change.plan for change in reversed(journey.tables) if change.backend == store.backend]
+        back = _table_back(store, plans) if plans else None
+        if back is not None and back.script:
+            yield back
+
+
+def _table_back(store: RulesetStore, plans: Iterable[Plan]) -> _TableBack:
+    """Undo one plan after the other, the newest first, in one transaction."""
+    now = before = store.read()
+    lines: list[str] = []
+    for plan in plans:
+        table = before.table("nat", store.backend.family)
+        assert table is not None, "a store always gives its nat table"  # noqa: S101
+        way_back = inverse(plan, table)
+        if way_back:
+            lines += compile_script(way_back, table).split("\n")[1:-2]
+            before = rewrite(before, table, way_back)
+    return _TableBack(store, now, before, "\n".join(["*nat", *lines, "COMMIT", ""]) if lines else "")
+
+
+def _files_back(machine: Machine, journey: Journey) -> Iterator[_FileBack]:
+    for change in journey.files:
+        now = machine.files.read(change.path)
+        if now is None or now == change.before:
+            continue
+        before = change.before
+        if now != change.after:
+            before = take_from(now, change.path, change.family, change.before, change.after)
+        if before != now:
+            yield _FileBack(change, now, before)

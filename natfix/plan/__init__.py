@@ -6,7 +6,7 @@ from natfix.plan.diff import ruleset_diff, text_diff
 from natfix.plan.edit import Edit, Plan, exclude
 from natfix.plan.repair import repair
 from natfix.plan.rewrite import rewrite
-from natfix.plan.saved import save_into
+from natfix.plan.saved import corrections, save_into, take_from
 from natfix.plan.transaction import compile_script
 from natfix.plan.undo import inverse
 
@@ -14,11 +14,13 @@ __all__ = [
     "Edit",
     "Plan",
     "compile_script",
+    "corrections",
     "exclude",
     "inverse",
     "repair",
     "rewrite",
     "ruleset_diff",
     "save_into",
+    "take_from",
     "text_diff",
 ]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from natfix.audit import AuditRule, Subject, audit
 from natfix.audit.subject import HOOK, excluded_destination
 from natfix.packets import SOURCE_NAT_TARGETS, Intervals
 from natfix.plan.edit import OWN_PREFIX, Edit, Plan
+from natfix.plan.merge import take_out
 from natfix.plan.repair import repair
 from natfix.plan.rewrite import rewrite
 from natfix.ruleset import Family, Rule, Ruleset, Table, parse, same_meaning
 
-_EMPTY_NAT = """\
+_EMPTY_NAT: Final = """\
 *nat
 :PREROUTING ACCEPT [0:0]
 :INPUT ACCEPT [0:0]
@@ -30,7 +32,10 @@ def corrections(running: Subject) -> Plan:
     for rule in chain.rules if chain else ():
         if rule.target.startswith(OWN_PREFIX):
             own = running.table.chain(rule.target)
-            chains[rule.target] = specs = tuple(each.spec for each in own.rules) if own else ()
+            specs = tuple(each.spec for each in own.rules) if own else ()
+            if not specs:
+                continue
+            chains[rule.target] = specs
             place = rule.spec.rindex(f"-j {rule.target}")
             edits.append(Edit(Rule(HOOK, rule.spec[:place] + specs[-1]), rule))
         elif _is_corrected(rule, running):
@@ -54,16 +59,31 @@ def save_into(saved: bytes | None, source: str, running: Subject, catalogue: Ite
         RulesetSyntaxError: the file is no iptables-save text.
     """
     wanted = corrections(running)
-    if saved is None and not wanted:
-        return None
-    ruleset = parse(saved or _EMPTY_NAT.encode(), source, running.family)
-    if ruleset.table("nat", running.family) is None:
-        ruleset = _with_nat(ruleset)
+    text = saved or b""
+    ruleset = _holding_nat(text, source, running.family)
+    if ruleset is None:
+        if not wanted:
+            return None
+        ruleset = parse(_with_nat(text), source, running.family)
     ruleset = _corrected(ruleset, running, catalogue)
     table = _nat(ruleset, running.family)
     ruleset = rewrite(ruleset, table, _missing(wanted, table), same=same_meaning, add=True)
     data = "\n".join(ruleset.lines).encode("utf-8", "surrogateescape")
     return None if data == saved else data
+
+
+def take_from(saved: bytes, source: str, family: Family, before: bytes | None, after: bytes) -> bytes:
+    """Take what natfix saved out of a text that somebody else has changed since; an empty nat table stays.
+
+    Args:
+        saved: the file now.
+        source: its name.
+        family: of the ruleset in it.
+        before: the file before natfix saved into it; None when there was none.
+        after: what natfix made of it.
+    """
+    text = before or b""
+    return take_out(saved, text if _holding_nat(text, source, family) else _with_nat(text), after)
 
 
 def _corrected(ruleset: Ruleset, running: Subject, catalogue: Iterable[AuditRule]) -> Ruleset:
@@ -84,12 +104,17 @@ def _nat(ruleset: Ruleset, family: Family) -> Table:
     return table
 
 
-def _with_nat(ruleset: Ruleset) -> Ruleset:
-    lines = list(ruleset.lines)
-    if lines[-1]:
-        lines.append("")
-    text = "\n".join(lines) + _EMPTY_NAT
-    return parse(text.encode("utf-8", "surrogateescape"), ruleset.source, ruleset.tables[-1].family)
+def _holding_nat(text: bytes, source: str, family: Family) -> Ruleset | None:
+    """Read a saved text; None when it holds no nat table."""
+    if not text.strip():
+        return None
+    ruleset = parse(text, source, family)
+    return None if ruleset.table("nat", family) is None else ruleset
+
+
+def _with_nat(text: bytes) -> bytes:
+    gap = b"\n" if text and not text.endswith(b"\n") else b""
+    return text + gap + _EMPTY_NAT.encode()
 
 
 def _is_corrected(rule: Rule, running: Subject) -> bool:
