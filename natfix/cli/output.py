@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any
 
+from natfix.errors import HostError
 from natfix.report.lines import Line, Style, plain
 
 _COLOURS: dict[Style, str] = {
@@ -44,10 +46,29 @@ def emit_json(document: dict[str, Any]) -> None:
 
 
 def write(text: str) -> None:
-    """Write *text* to standard output; what was no UTF-8 in a ruleset leaves as the bytes it was."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
-    sys.stdout.buffer.flush()
+    """Write *text* to standard output; what was no UTF-8 in a ruleset leaves as the bytes it was.
+
+    Raises:
+        HostError: it takes nothing, as a full disk or a closed pipe.
+    """
+    with _reported():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.flush()
+
+
+@contextlib.contextmanager
+def _reported() -> Iterator[None]:
+    """Turn a refusal of standard output into an error of ours; else it would end in an exit code that means "findings"."""
+    try:
+        yield
+    except OSError as error:
+        # What is left in the buffer must not be tried again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise HostError(
+            f"cannot write to standard output: {error.strerror}",
+            hint="What natfix was asked to change is changed; see natfix history.",
+        ) from error
 
 
 def _emit_coloured(lines: Iterable[Line]) -> None:
@@ -55,6 +76,7 @@ def _emit_coloured(lines: Iterable[Line]) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     console = Console(highlight=False, soft_wrap=True)
-    for line in lines:
-        text = line.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        console.print(Text(text, style=_COLOURS.get(line.style, "")))
+    with _reported():
+        for line in lines:
+            text = line.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            console.print(Text(text, style=_COLOURS.get(line.style, "")))

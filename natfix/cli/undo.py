@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from natfix.cli import options, wiring
 from natfix.cli.output import Format, emit, emit_json
+from natfix.errors import NatfixError
+
+if TYPE_CHECKING:
+    from natfix.report.changes import ChangeResult
+
+_TRIES = 900
+_PAUSE = 2.0
 
 
 def undo(
@@ -31,10 +40,19 @@ def undo(
 
     if unless_confirmed is not None and change is not None:
         time.sleep(unless_confirmed)
-        result = use_case.undo_unconfirmed(wiring.machine(wait), change)
+        result = _insist(lambda: use_case.undo_unconfirmed(wiring.machine(wait), change))
     else:
         result = use_case.undo(wiring.machine(wait), change, dry_run=dry_run)
     if output is Format.JSON:
         emit_json(change_document(result))
     else:
         emit(change_lines(result))
+
+
+def _insist(undo_it: Callable[[], ChangeResult]) -> ChangeResult:
+    """Try for half an hour: nobody reads what the watchdog says, and who is locked out has nothing else to hope for."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(NatfixError):
+            return undo_it()
+        time.sleep(_PAUSE)
+    return undo_it()
