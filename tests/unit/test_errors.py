@@ -8,7 +8,7 @@ import pytest
 from natfix import errors
 from natfix.errors import NatfixError, RulesetSyntaxError, UsageError
 
-TREE = {name: each for name, each in vars(errors).items() if inspect.isclass(each) and issubclass(each, Exception)}
+TREE: dict[str, type[NatfixError]] = dict(inspect.getmembers(errors, inspect.isclass))
 DRAWN = re.findall(r"^ +[│├└─ ]*(\w+Error) +(\d+)  ", errors.__doc__ or "", re.MULTILINE)
 
 

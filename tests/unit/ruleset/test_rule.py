@@ -49,7 +49,7 @@ def test_a_rule_tells_its_parts() -> None:
 
 def test_a_rule_without_words_has_no_parts() -> None:
     bare = rule("")
-    assert bare.options == bare.target_options == bare.matches == ()
+    assert (bare.options, bare.target_options, bare.matches) == ((), (), ())
     assert (bare.source, bare.mark, bare.comment, bare.target, bare.is_goto) == (None, None, None, "", False)
     assert bare.network("source") is None
 

@@ -1,0 +1,95 @@
+"""natfix/packets/target.py: what targets do."""
+
+from dataclasses import replace
+
+import pytest
+
+from natfix.packets import Fate, Intervals
+from natfix.packets.bits import Bits, Change
+from natfix.packets.piece import Piece
+from natfix.packets.target import passed, rewritten
+from natfix.ruleset import Family, Rule
+from tests.unit.packets.tables import addresses, everything
+
+START = Piece(everything())
+
+
+def fates(spec: str, piece: Piece = START) -> list[tuple[Fate, Intervals]]:
+    return [(each.fate, each.packets.source) for each in rewritten(Rule("POSTROUTING", spec), piece)]
+
+
+def change(spec: str, before: Change | None = None) -> Change | None:
+    return passed(Rule("POSTROUTING", spec), replace(START, change=before or Change())).change
+
+
+@pytest.mark.parametrize(
+    "spec", ["-j MASQUERADE", "-j SNAT --to-source 10.0.0.1-10.0.0.9", "-j SNAT --to-source :1-9", "-j SAME --to 10.0.0.1"]
+)
+def test_source_nat_rewrites_every_source(spec: str) -> None:
+    assert fates(spec) == [(Fate.SOURCE_NAT, START.packets.source)]
+
+
+def test_source_nat_to_the_same_address_hides_nothing() -> None:
+    one = addresses("192.0.2.1/32")
+    assert fates("-j SNAT --to-source 192.0.2.1") == [
+        (Fate.ACCEPT, one),
+        (Fate.SOURCE_NAT, START.packets.source - one),
+    ]
+    itself = replace(START, packets=everything().having("source", one))
+    assert fates("-j SNAT --to-source 192.0.2.1", itself) == [(Fate.ACCEPT, one)]
+
+
+def test_mapping_a_network_onto_itself_hides_nothing() -> None:
+    pods = addresses("172.7.21.0/24")
+    assert fates("-j NETMAP --to 172.7.21.0/24")[0] == (Fate.ACCEPT, pods)
+
+
+def test_ipv6_source_nat_to_the_same_address_hides_nothing() -> None:
+    six = Piece(everything(Family.IPV6))
+    assert fates("-j SNAT --to-source fd00::1", six)[0] == (Fate.ACCEPT, addresses("fd00::1/128"))
+    assert [fate for fate, _ in fates("-j SNAT --to-source [fd00::1]:80", six)] == [Fate.SOURCE_NAT]
+
+
+@pytest.mark.parametrize("target", ["LOG", "NFLOG", "ULOG", "TRACE", "CONNMARK --save-mark"])
+def test_targets_that_change_nothing_change_nothing(target: str) -> None:
+    assert passed(Rule("POSTROUTING", f"-j {target}"), START) == START
+    assert passed(Rule("POSTROUTING", ""), START) == START
+
+
+def test_a_target_that_is_not_known_leaves_a_doubt() -> None:
+    seen = passed(Rule("POSTROUTING", "-j FULLCONENAT --to-ports 1"), START)
+    assert (seen.packets, seen.unknown, seen.turns) == (START.packets, ("-j FULLCONENAT",), 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "before", "after"),
+    [
+        ("--set-xmark 0x4000/0x0", 0x4001, 0x0001),
+        ("--set-xmark 0x4000/0x4000", 0x0001, 0x4001),
+        ("--set-xmark 0x1", 0xFF, 0x1),
+        ("--set-mark 0x1", 0xFF, 0x1),
+        ("--set-mark 0x3/0x1", 0xF0, 0xF3),
+        ("--or-mark 0x2", 0x1, 0x3),
+        ("--and-mark 0xf0", 0xFF, 0xF0),
+        ("--xor-mark 0x3", 0x1, 0x2),
+    ],
+)
+def test_mark_does_what_its_words_say(words: str, before: int, after: int) -> None:
+    seen = change(f"-m mark --mark 0x9 -j MARK {words}")
+    assert seen is not None
+    assert seen.of(Bits(before)) == Bits(after)
+
+
+def test_marks_are_set_one_after_the_other() -> None:
+    assert change("-j MARK --set-xmark 0x4000/0x0", Change(0x4000, 0x4000)) == Change(0, 0x4000)
+
+
+@pytest.mark.parametrize("spec", ["-j CONNMARK --restore-mark", "-j MARK --set-xmark odd", "-j MARK --odd 1", "-j MARK"])
+def test_a_mark_from_elsewhere_is_known_to_nobody(spec: str) -> None:
+    assert change(spec) is None
+
+
+def test_a_lost_mark_is_known_again_when_all_of_it_is_set() -> None:
+    lost = replace(START, change=None)
+    assert passed(Rule("POSTROUTING", "-j MARK --set-xmark 0x1/0x1"), lost).change is None
+    assert passed(Rule("POSTROUTING", "-j MARK --set-xmark 0x1"), lost).change == Change(0x1, 0xFFFFFFFF)
