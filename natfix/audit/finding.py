@@ -11,6 +11,9 @@ from natfix.audit.subject import Subject
 from natfix.packets import Packet, PacketSet, witness
 from natfix.ruleset import Rule
 
+# Names for a device that nobody has named.
+_UPLINKS = ("eth0", "eth1", "eth2")
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -77,7 +80,7 @@ def _finding(kind: AuditRule, hit: Hit, subject: Subject) -> Finding:
     if not hit.outcomes or hit.locality is None:
         return Finding(kind, hit.rule, hit.message, hit.certain)
     outcome = min(hit.outcomes, key=lambda each: len(each.unknown))
-    packet = witness(_remote(outcome.packets, subject), devices=tuple(subject.devices), near=hit.locality.addresses)
+    packet = witness(_remote(outcome.packets, subject), devices=(*subject.devices, *_UPLINKS), near=hit.locality.addresses)
     return Finding(
         kind=kind,
         rule=hit.rule,

@@ -30,7 +30,9 @@ def _said(ruleset: Ruleset) -> list[str]:
 
 
 def _lines(data: bytes | None) -> Sequence[str]:
-    return (data or b"").decode("utf-8", "surrogateescape").replace("\r\n", "\n").splitlines()
+    # str.splitlines would also cut at characters that a comment may hold, such as U+2028.
+    lines = (data or b"").decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")
+    return lines if lines[-1] else lines[:-1]
 
 
 def _unified(old: Iterable[str], new: Iterable[str], old_name: str, new_name: str) -> tuple[str, ...]:

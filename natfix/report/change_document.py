@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from natfix.report.changes import ChangeResult, PastChange, Status
-from natfix.report.document import cluster_document, finding_document, headed
+from natfix.report.changes import Change, ChangeResult, PastChange, Status
+from natfix.report.document import cluster_document, finding_document, headed, readable
 
 
 def change_document(result: ChangeResult) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def change_document(result: ChangeResult) -> dict[str, Any]:
         done=result.done,
         id=result.id or None,
         clusters=[cluster_document(cluster) for cluster in result.clusters],
-        changes=[{"place": each.place, "diff": list(each.diff), "script": each.script or None} for each in result.changes],
+        changes=[_change(each) for each in result.changes],
         connections=result.connections,
         confirm_within=result.confirm_within or None,
         remaining=[finding_document(finding) for finding in result.remaining],
@@ -39,6 +39,14 @@ def status_document(status: Status) -> dict[str, Any]:
         waiting=[_past(each) for each in status.waiting],
         notes=list(status.notes),
     )
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "place": change.place,
+        "diff": [readable(line) for line in change.diff],
+        "script": readable(change.script) or None,
+    }
 
 
 def _past(change: PastChange) -> dict[str, Any]:

@@ -28,6 +28,11 @@ def headed(**content: Any) -> dict[str, Any]:  # noqa: ANN401  (JSON)
     return {"schema": SCHEMA, "natfix": __version__, **content}
 
 
+def readable(text: str) -> str:
+    """The text with U+FFFD for each byte that was no UTF-8, which JSON cannot say."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def cluster_document(cluster: ClusterOrigin) -> dict[str, Any]:
     """One cluster and who says so."""
     return {"networks": [str(each) for each in cluster.networks], "origin": cluster.origin, "guessed": cluster.guessed}
@@ -54,12 +59,12 @@ def finding_document(finding: Finding) -> dict[str, Any]:
         "name": finding.kind.name,
         "severity": str(finding.kind.severity),
         "certain": finding.certain,
-        "message": finding.message,
+        "message": readable(finding.message),
         "rule": _rule(finding.rule),
         "packet": _packet(finding.packet) if finding.packet else None,
         "path": [_rule(rule) for rule in finding.path],
-        "becomes": finding.becomes or None,
-        "unknown": list(finding.unknown),
+        "becomes": readable(finding.becomes) or None,
+        "unknown": [readable(words) for words in finding.unknown],
         "behind": _rule(finding.behind) if finding.behind else None,
         "correctable": finding.correctable,
         "remediation": finding.kind.remediation,
@@ -69,7 +74,7 @@ def finding_document(finding: Finding) -> dict[str, Any]:
 def _rule(rule: Rule) -> dict[str, Any]:
     counters = {"packets": rule.counters.packets, "bytes": rule.counters.bytes} if rule.counters else None
     return {
-        "text": str(rule).encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+        "text": readable(str(rule)),
         "chain": rule.chain,
         "number": rule.number,
         "line": rule.line,

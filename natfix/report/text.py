@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from natfix.audit import Finding, Severity
-from natfix.report.lines import Line, Style
+from natfix.report.lines import Line, Style, shown
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
 from natfix.ruleset import Rule
 
@@ -32,16 +32,16 @@ def finding_lines(finding: Finding, table: CheckedTable | None = None) -> Iterat
     where = f"{_place(table, rule)}" if table else f"nat {rule.chain}, rule {rule.number}"
     sure = "" if finding.certain else " (possible)"
     yield Line(f"{kind.id} {kind.severity}{sure} {kind.name}: {where}", _STYLES[kind.severity])
-    yield Line(f"    {rule}", "strong")
-    yield Line(f"  {finding.message}")
+    yield Line(shown(f"    {rule}"), "strong")
+    yield Line(shown(f"  {finding.message}"))
     if finding.packet is not None:
         yield Line(f"  packet   {finding.packet}")
         yield Line(f"  way      {_way(finding.path)}")
         yield Line(f"  source   {finding.packet.source} becomes {finding.becomes}")
     if finding.unknown:
-        yield Line(f"  depends  on what natfix cannot evaluate: {'; '.join(finding.unknown)}")
+        yield Line(shown(f"  depends  on what natfix cannot evaluate: {'; '.join(finding.unknown)}"))
     if finding.behind is not None:
-        yield Line(f"  behind   rule {finding.behind.number} of {finding.behind.chain}, which decides as long as it stands")
+        yield Line(f"  behind   rule {finding.behind.number} of {finding.behind.chain}, which comes first as long as it stands")
     yield Line(f"  cure     {_cure(finding)}")
 
 
@@ -66,6 +66,8 @@ def _way(path: Iterable[Rule]) -> str:
 def _cure(finding: Finding) -> str:
     if finding.correctable:
         return "natfix apply" + (" deletes it" if finding.kind.fix == "delete" else " excludes the cluster from it")
+    if finding.kind.fix != "none":
+        return "none by natfix apply, which leaves alone what is only possible: look at what it depends on"
     return finding.kind.remediation.replace("\n", "\n           ")
 
 
