@@ -13,7 +13,7 @@ The tree::
     └── BusyError               6   another natfix, or a holder of the xtables lock, is at work
 
 0 is success and 1 means "findings" or "something would change"; neither is an error.
-130 is Ctrl-C, as in a shell.
+70 is a defect of natfix itself, told with a traceback; 130 is Ctrl-C, as in a shell.
 A new branch needs a code of its own: tests/unit/test_errors.py counts them.
 """
 
@@ -23,6 +23,7 @@ from typing import ClassVar, Final
 
 EXIT_OK: Final = 0
 EXIT_FOUND: Final = 1
+EXIT_DEFECT: Final = 70
 EXIT_INTERRUPTED: Final = 130
 
 SHOWN_COLUMNS: Final = 200

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from natfix.cli.main import COMMANDS
-from natfix.errors import EXIT_INTERRUPTED, BusyError, ConflictError, NatfixError, RolledBackError, UnsupportedError
+from natfix.errors import EXIT_DEFECT, EXIT_INTERRUPTED, BusyError, ConflictError, NatfixError, RolledBackError, UnsupportedError
 from tests.docs_session import ROOT, blocks, keeps, play, steps
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -75,7 +75,7 @@ def test_every_option_of_a_command_is_documented(command: str) -> None:
 def test_every_exit_code_is_documented() -> None:
     table = (ROOT / "docs" / "commands.md").read_text()
     errors = (NatfixError, ConflictError, RolledBackError, UnsupportedError, BusyError)
-    for code in (0, 1, EXIT_INTERRUPTED, *(error.exit_code for error in errors)):
+    for code in (0, 1, EXIT_DEFECT, EXIT_INTERRUPTED, *(error.exit_code for error in errors)):
         assert f"| {code} |" in table
 
 

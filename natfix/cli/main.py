@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from natfix.errors import EXIT_INTERRUPTED, NatfixError
+from natfix.errors import EXIT_DEFECT, EXIT_INTERRUPTED, NatfixError
 
 # For each command the module that holds a function of its name; it is imported when the command is called.
 COMMANDS = {
@@ -34,7 +34,17 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+    except Exception:  # noqa: BLE001  (the exit code of a traceback would be 1, which says "findings")
+        _tell_of_defect()
+        sys.exit(EXIT_DEFECT)
     sys.exit(0)
+
+
+def _tell_of_defect() -> None:
+    import traceback  # noqa: PLC0415  (hopefully never)
+
+    traceback.print_exc()
+    sys.stderr.write("natfix: this is a defect of natfix; please report it with the lines above\n")
 
 
 def build(words: list[str]) -> typer.Typer:
