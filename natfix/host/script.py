@@ -46,7 +46,8 @@ def read_script(script: str) -> tuple[Step, ...]:
     Raises:
         RulesetSyntaxError: the words after a chain's name make no rule.
     """
-    lines = enumerate(script.splitlines(), 1)
+    # Not splitlines, which would also cut at characters that a comment may hold, such as a form feed.
+    lines = enumerate(script.split("\n"), 1)
     return tuple(_step(line.strip(), place) for place, line in lines if line.strip() and line[0] != "#")
 
 

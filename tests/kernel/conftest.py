@@ -1,3 +1,4 @@
-"""Tests here can run in a network namespace of their own."""
+"""Tests here can run in a network namespace, or on a whole host, of their own."""
 
-from tests.netns import netns as netns  # noqa: PLC0414  (a fixture is found by its name in here)
+from tests.kernel.hosts import host as host  # noqa: PLC0414  (a fixture is found by its name in here)
+from tests.netns import netns as netns  # noqa: PLC0414
