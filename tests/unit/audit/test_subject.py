@@ -1,0 +1,126 @@
+"""natfix/audit/subject.py: the container subnets of a host, and the packets that must keep their source."""
+
+from ipaddress import ip_address
+
+import pytest
+
+from natfix.audit.subject import Locality, bridge_of, excluded_destination
+from natfix.ruleset import Rule, parse_network
+from tests.unit.audit.subjects import BROAD, CORRECTED, networks, ruleset, subject, subject_of
+
+
+def rule(spec: str) -> Rule:
+    return Rule("POSTROUTING", spec)
+
+
+def number(text: str) -> int:
+    return int(ip_address(text))
+
+
+def test_a_subnet_of_the_cluster_that_a_rule_names_is_local() -> None:
+    assert subject(BROAD).localities == (Locality(networks(["172.7.21.0/24"]), "docker0"),)
+
+
+def test_sources_outside_of_the_cluster_the_cluster_itself_and_negated_ones_are_not() -> None:
+    rules = ["-s 192.168.122.0/24 -j MASQUERADE", "-s 172.7.0.0/16 -j MASQUERADE", "! -s 172.7.21.0/24 -j MASQUERADE"]
+    assert subject(*rules).localities == ()
+
+
+def test_a_network_that_lies_in_one_known_already_adds_nothing() -> None:
+    one = subject("-s 172.7.21.2/32 -d 172.7.21.2/32 -j MASQUERADE", BROAD, CORRECTED)
+    assert one.localities == (Locality(networks(["172.7.21.0/24"]), "docker0"),)
+
+
+def test_what_bridges_say_comes_before_what_rules_say() -> None:
+    text = ruleset(BROAD, "-s 172.7.99.0/24 ! -o br-1 -j MASQUERADE")
+    bridges = {"cni0": ["172.7.21.0/24"], "virbr0": ["192.168.122.0/24"], "br-1": ["172.7.99.0/24"], "docker0": ["fd00::/64"]}
+    assert subject_of(text, bridges=bridges).localities == (
+        Locality(networks(["172.7.21.0/24"]), "cni0"),
+        Locality(networks(["172.7.99.0/24"]), "br-1"),
+    )
+
+
+def test_subnets_of_one_bridge_are_one_locality() -> None:
+    one = subject(BROAD, "-s 172.7.22.0/24 ! -o docker0 -j MASQUERADE", "-s 172.7.31.0/24 -j MASQUERADE")
+    assert one.localities == (
+        Locality(networks(["172.7.21.0/24", "172.7.22.0/24"]), "docker0"),
+        Locality(networks(["172.7.31.0/24"])),
+    )
+
+
+def test_a_cidr_of_several_that_hangs_on_a_bridge_is_local() -> None:
+    one = subject(BROAD, "-s 172.7.22.0/24 -j MASQUERADE", cluster=["172.7.21.0/24", "172.7.22.0/24"])
+    assert one.localities == (Locality(networks(["172.7.21.0/24"]), "docker0"),)
+    assert one.is_local(parse_network("172.7.21.0/24"))
+    assert not one.is_local(parse_network("172.7.22.0/24"))
+    assert not one.is_local(parse_network("fd00::/64"))
+
+
+def test_protected_packets_go_from_the_subnet_to_the_rest_of_the_cluster_by_another_device() -> None:
+    one = subject(BROAD)
+    packets = one.protected(one.localities[0])
+    assert packets is not None
+    assert packets.source.ranges == ((number("172.7.21.0"), number("172.7.21.255")),)
+    assert number("172.7.20.255") in packets.destination
+    assert number("172.7.22.0") in packets.destination
+    assert number("172.7.21.9") not in packets.destination
+    assert number("172.8.0.0") not in packets.destination
+    assert [name in packets.out_interface for name in ("eth0", "docker0", "lo")] == [True, False, False]
+    assert packets.source_type == packets.destination_type == frozenset({"UNICAST"})
+    assert packets.state == frozenset({"NEW"})
+    assert 1 not in packets.mark
+
+
+def test_without_a_bridge_protected_packets_leave_by_any_device_but_lo() -> None:
+    packets = subject(BROAD).protected(Locality(networks(["172.7.21.0/24"])))
+    assert packets is not None
+    assert [name in packets.out_interface for name in ("eth0", "docker0", "lo")] == [True, True, False]
+
+
+def test_a_cluster_without_a_rest_protects_nothing() -> None:
+    assert subject(BROAD).protected(Locality(networks(["172.7.0.0/16"]), "docker0")) is None
+
+
+def test_a_rule_is_stale_when_its_bridge_has_other_subnets_or_is_gone() -> None:
+    host = subject_of(
+        ruleset(BROAD), bridges={"docker0": ["172.7.22.0/24", "fd00::/64"]}, devices={"eth0": "10.4.7.21", "tun0": ""}
+    )
+    assert host.is_stale(rule(BROAD))
+    assert host.is_stale(rule("-s 172.7.22.0/24 ! -o br-gone -j MASQUERADE"))
+    assert not host.is_stale(rule("-s 172.7.22.0/25 ! -o docker0 -j MASQUERADE"))
+    assert not host.is_stale(rule("-s 10.8.0.0/24 ! -o tun0 -j MASQUERADE"))
+    assert not host.is_stale(rule("! -o docker0 -j MASQUERADE"))
+    assert not host.is_stale(rule("-s 172.7.21.0/24 -j MASQUERADE"))
+    assert host.localities == (Locality(networks(["172.7.22.0/24"]), "docker0"),)
+
+
+def test_without_a_host_nothing_is_known_to_be_stale() -> None:
+    assert not subject(BROAD).has_host
+    assert not subject(BROAD).is_stale(rule(BROAD))
+
+
+@pytest.mark.parametrize(
+    ("spec", "bridge"),
+    [
+        (BROAD, "docker0"),
+        ("-s 172.7.21.0/24 -o docker0 -j MASQUERADE", ""),
+        ("-s 172.7.21.0/24 ! -o cilium_+ -j MASQUERADE", ""),
+        ("-s 172.7.21.0/24 ! -o lo -j MASQUERADE", ""),
+        ("-j MASQUERADE", ""),
+    ],
+)
+def test_a_bridge_is_the_one_device_that_a_rule_leaves_out(spec: str, bridge: str) -> None:
+    assert bridge_of(rule(spec)) == bridge
+
+
+def test_an_excluded_destination_is_a_negated_one() -> None:
+    assert excluded_destination(rule(CORRECTED)) == parse_network("172.7.0.0/16")
+    assert excluded_destination(rule("-d 172.7.0.0/16 -j ACCEPT")) is None
+    assert excluded_destination(rule(BROAD)) is None
+    assert excluded_destination(rule("! -d 172.7.0.0/255.0.255.0 -j MASQUERADE")) is None
+
+
+def test_chains_and_rules_are_those_that_postrouting_reaches() -> None:
+    one = subject("-j A", chains={"A": ["-j RETURN"], "B": ["-j MASQUERADE"]})
+    assert [chain.name for chain in one.chains] == ["POSTROUTING", "A"]
+    assert [str(each) for each in one.rules] == ["-A POSTROUTING -j A", "-A A -j RETURN"]
