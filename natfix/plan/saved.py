@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from typing import Final
 
 from natfix.audit import AuditRule, Subject, audit
+from natfix.audit.analyses import without_destination
 from natfix.audit.subject import HOOK, excluded_destination
 from natfix.packets import SOURCE_NAT_TARGETS, Intervals
 from natfix.plan.edit import OWN_PREFIX, Edit, Plan
 from natfix.plan.merge import take_out
 from natfix.plan.repair import repair
 from natfix.plan.rewrite import rewrite
-from natfix.ruleset import Family, Rule, Ruleset, Table, parse, same_meaning
+from natfix.ruleset import Family, Rule, Ruleset, Table, parse, render, same_meaning
 
 _EMPTY_NAT: Final = """\
 *nat
@@ -30,17 +31,19 @@ def corrections(running: Subject) -> Plan:
     edits: list[Edit] = []
     chains: dict[str, tuple[str, ...]] = {}
     for rule in chain.rules if chain else ():
-        if rule.target.startswith(OWN_PREFIX):
-            own = running.table.chain(rule.target)
-            specs = tuple(each.spec for each in own.rules) if own else ()
-            if not specs:
-                continue
-            chains[rule.target] = specs
-            place = rule.spec.rindex(f"-j {rule.target}")
-            edits.append(Edit(Rule(HOOK, rule.spec[:place] + specs[-1]), rule))
+        own = running.table.chain(rule.target) if rule.target.startswith(OWN_PREFIX) else None
+        if own is not None and own.rules:
+            chains[own.name] = tuple(each.spec for each in own.rules)
+            edits.append(Edit(_direct(rule, own.rules[-1]), rule))
         elif _is_corrected(rule, running):
-            edits.append(Edit(_broad(rule), rule))
+            edits.append(Edit(without_destination(rule), rule))
     return Plan(tuple(edits), chains)
+
+
+def _direct(rule: Rule, last: Rule) -> Rule:
+    """The rule that leads to the target of *last* itself instead of to the chain of natfix's own that ends with it."""
+    place, target = (next(option for option in each.options if option.name in {"jump", "goto"}).start for each in (rule, last))
+    return Rule(rule.chain, rule.spec[:place] + last.spec[target:])
 
 
 def save_into(saved: bytes | None, source: str, running: Subject, catalogue: Iterable[AuditRule]) -> bytes | None:
@@ -68,7 +71,7 @@ def save_into(saved: bytes | None, source: str, running: Subject, catalogue: Ite
     ruleset = _corrected(ruleset, running, catalogue)
     table = _nat(ruleset, running.family)
     ruleset = rewrite(ruleset, table, _missing(wanted, table), same=same_meaning, add=True)
-    data = "\n".join(ruleset.lines).encode("utf-8", "surrogateescape")
+    data = render(ruleset)
     return None if data == saved else data
 
 
@@ -113,8 +116,9 @@ def _holding_nat(text: bytes, source: str, family: Family) -> Ruleset | None:
 
 
 def _with_nat(text: bytes) -> bytes:
-    gap = b"\n" if text and not text.endswith(b"\n") else b""
-    return text + gap + _EMPTY_NAT.encode()
+    ending = b"\r\n" if text.partition(b"\n")[0].endswith(b"\r") else b"\n"
+    gap = ending if text and not text.endswith(b"\n") else b""
+    return text + gap + _EMPTY_NAT.encode().replace(b"\n", ending)
 
 
 def _is_corrected(rule: Rule, running: Subject) -> bool:
@@ -123,12 +127,6 @@ def _is_corrected(rule: Rule, running: Subject) -> bool:
         rule.target in SOURCE_NAT_TARGETS
         and source is not None
         and excluded is not None
-        and running.in_cluster(source)
+        and running.is_local(source)
         and running.cluster_addresses <= Intervals.networks([excluded])
     )
-
-
-def _broad(rule: Rule) -> Rule:
-    option = rule.destination
-    assert option is not None, "a corrected rule has a destination"  # noqa: S101
-    return Rule(rule.chain, f"{rule.spec[: option.start]}{rule.spec[option.stop :].lstrip()}")
