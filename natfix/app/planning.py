@@ -11,13 +11,14 @@ from natfix.app.machine import Machine
 from natfix.app.ports import RulesetStore
 from natfix.audit import AuditRule, Finding, Subject
 from natfix.errors import UnsupportedError, UsageError
-from natfix.plan import Plan, compile_script, corrections, repair, rewrite, ruleset_diff, save_into, text_diff
+from natfix.plan import Plan, compile_script, corrections, repair, rewrite, ruleset_diff, same_text, save_into, text_diff
 from natfix.report.changes import Change
 from natfix.report.model import ClusterOrigin
 from natfix.ruleset import Family, Ruleset, parse
 
 # Chains of programs that put them back by themselves, and stumble over old ones.
 _LIVE_CHAINS = ("DOCKER", "KUBE-", "CNI-", "NETAVARK", "FLANNEL-", "cali-", "CILIUM_", "WEAVE", "LIBVIRT_", "ts-")
+_NAMED = 3  # How many of them a note names.
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,23 +131,28 @@ def plan_change(machine: Machine, wishes: Wishes) -> Planned:
         HostError, UnsupportedError, RulesetSyntaxError: the host or a saved file cannot be read.
     """
     looked = look_at_host(machine.stores, wishes.clusters, machine.links, wishes.catalogue)
-    _refuse_guesses(looked)
+    _refuse_unknown(looked)
     tables = tuple(_plan_table(store, each, wishes) for store, each in zip(machine.stores, looked, strict=True))
-    if not wishes.persist:
-        return Planned(tables, ())
-    files, notes = _plan_files(machine, tables, wishes)
-    return Planned(tables, files, notes)
+    files, notes = _plan_files(machine, tables, wishes) if wishes.persist else ((), ())
+    planned = Planned(tables, files, notes)
+    _refuse_guess(planned)
+    return planned
 
 
-def _refuse_guesses(looked: Iterable[Looked]) -> None:
+def _refuse_unknown(looked: Iterable[Looked]) -> None:
     ruled = [each.checked for each in looked if each.checked.rules]
     if ruled and not any(table.cluster for table in ruled):
         raise UsageError("no cluster CIDR is known, so nothing can be corrected", hint=UNKNOWN_CLUSTER_HINT)
-    for table in ruled:
-        if table.cluster is not None and table.cluster.guessed and any(finding.correctable for finding in table.findings):
-            networks = ",".join(map(str, table.cluster.networks))
+
+
+def _refuse_guess(planned: Planned) -> None:
+    saved = {file.family for file in planned.files}
+    for table in planned.tables:
+        cluster = table.looked.checked.cluster
+        if cluster is not None and cluster.guessed and (table.plan or table.store.backend.family in saved):
+            networks = ",".join(map(str, cluster.networks))
             raise UsageError(
-                f"the cluster CIDR {networks} is only guessed (from {table.cluster.origin}), and a guess is not applied",
+                f"the cluster CIDR {networks} is only guessed (from {cluster.origin}), and a guess is not applied",
                 hint=f"If it is right, say so: --cluster-cidr {networks}",
             )
 
@@ -188,7 +194,8 @@ def _notes(wishes: Wishes, files: Iterable[PlannedFile], *, has_place: bool) -> 
         ruleset = parse(file.after, file.path, file.family)
         live = sorted({name for table in ruleset.tables for name in table.declared if name.startswith(_LIVE_CHAINS)})
         if live:
-            yield f"{file.path} freezes {len(live)} chains that other programs rewrite while they run, such as {live[0]}"
+            more = f" and {len(live) - _NAMED} more" if len(live) > _NAMED else ""
+            yield f"{file.path} freezes chains that other programs rewrite while they run: {', '.join(live[:_NAMED])}{more}"
 
 
 def _plan_file(
@@ -213,7 +220,7 @@ def _plan_full(
         names = " and ".join(str(table.store.backend) for table in tables)
         raise UnsupportedError(f"{names} both hold rules, and one file cannot hold both rulesets", hint="Save without --full.")
     before, after = machine.files.read(path), tables[0].store.dump()
-    if after != before:
+    if before is None or not same_text(before, after):
         yield PlannedFile(path, family, before, after)
 
 

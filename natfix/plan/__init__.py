@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from natfix.plan.diff import ruleset_diff, text_diff
 from natfix.plan.edit import Edit, Plan, exclude
+from natfix.plan.merge import same_text
 from natfix.plan.repair import repair
 from natfix.plan.rewrite import rewrite
 from natfix.plan.saved import corrections, save_into, take_from
@@ -20,6 +21,7 @@ __all__ = [
     "repair",
     "rewrite",
     "ruleset_diff",
+    "same_text",
     "save_into",
     "take_from",
     "text_diff",

@@ -46,6 +46,15 @@ def take_out(now: bytes, before: bytes, after: bytes) -> bytes:
     return "\n".join(_woven(current, dropped, put_back)).encode("utf-8", "surrogateescape")
 
 
+def same_text(one: bytes, other: bytes) -> bool:
+    """Whether two texts say the same; their comments, which tell when they were made, do not count either."""
+    return _heart(one) == _heart(other)
+
+
+def _heart(text: bytes) -> list[str]:
+    return [_said(line) for line in _lines(text) if not line.startswith("#")]
+
+
 def _lines(text: bytes) -> list[str]:
     return text.decode("utf-8", "surrogateescape").split("\n")
 

@@ -65,10 +65,10 @@ class Host:
     def ask(self, *command: str, data: str = "", environment: Mapping[str, str] | None = None) -> Done:
         """Run a program there to its end, whatever that is."""
         variables = {**os.environ, "LC_ALL": "C", **(environment or {})}
+        sent = data.encode("utf-8", "surrogateescape")
         done = subprocess.run(
-            self.words(*command), check=False, capture_output=True, input=data.encode("utf-8", "surrogateescape"), env=variables,
-            timeout=PATIENCE,
-        )  # fmt: skip
+            self.words(*command), check=False, capture_output=True, input=sent, env=variables, timeout=PATIENCE
+        )
         return Done(done.returncode, *(text.decode("utf-8", "surrogateescape") for text in (done.stdout, done.stderr)))
 
     def run(self, *command: str, data: str = "") -> str:

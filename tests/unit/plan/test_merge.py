@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natfix.plan.merge import take_out
+from natfix.plan.merge import same_text, take_out
 
 BROAD = "-A POSTROUTING -s 172.7.21.0/24 ! -o docker0 -j MASQUERADE"
 CORRECTED = "-A POSTROUTING -s 172.7.21.0/24 ! -d 172.7.0.0/16 ! -o docker0 -j MASQUERADE"
@@ -68,3 +68,11 @@ def test_what_nobody_else_changed_becomes_what_it_was(before: list[str], after: 
 @given(lines, lines)
 def test_without_a_change_of_natfix_nothing_changes(before: list[str], now: list[str]) -> None:
     assert take_out(text(*now), text(*before), text(*before)) == text(*now)
+
+
+def test_texts_are_the_same_whatever_their_counters_and_comments_tell() -> None:
+    one = b"# Generated on Mon\n*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j RETURN\nCOMMIT\n"
+    other = b"# Generated on Tue\n*nat\n:POSTROUTING ACCEPT [7:8]\n[1:2] -A POSTROUTING -j RETURN\nCOMMIT\n"
+    assert same_text(one, other)
+    assert not same_text(one, other.replace(b"RETURN", b"ACCEPT"))
+    assert not same_text(one, other.replace(b"POSTROUTING ACCEPT", b"POSTROUTING DROP"))
