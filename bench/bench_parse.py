@@ -22,7 +22,7 @@ SCRIPT = Path(__file__).with_name("parse_once.py")
 
 
 def parse_once(python: str, parser: str, dump: Path) -> Cost:
-    """Parse *dump* in a process of its own; give the time of the parsing alone, and the peak of the whole process.
+    """Parse *dump* in a process of its own; give the time of the parsing alone, and the memory of the whole process.
 
     Raises:
         SystemExit: it failed.
@@ -34,7 +34,8 @@ def parse_once(python: str, parser: str, dump: Path) -> Cost:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"{parser} ended with {process.returncode}")
-    return Cost(float(output.split()[-1]), usage.ru_maxrss / 1024)
+    seconds, processor = map(float, output.split()[-2:])
+    return Cost(seconds, usage.ru_maxrss / 1024, processor)
 
 
 def compare(dump: Path) -> dict[str, Cost]:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final
 
 _CLONE_NEWNET: Final = 0x40000000
@@ -56,15 +56,22 @@ class Command:
                 output.seek(0)
                 text = output.read(4000).decode(errors="replace")
                 sys.exit(f"{' '.join(self.words)} ended with {process.returncode}:\n{text}")
-        return Cost(seconds, usage.ru_maxrss / 1024)
+        return Cost(seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run took: wall-clock seconds, and MiB of memory at most."""
+    """What one run took.
+
+    Attributes:
+        seconds: on the wall clock.
+        memory: MiB at most.
+        processor: seconds of processor time, children included; other work on the machine disturbs it less.
+    """
 
     seconds: float
     memory: float
+    processor: float
 
 
 def measure(commands: Mapping[str, Command], rounds: int) -> dict[str, Cost]:
@@ -79,17 +86,17 @@ def measure(commands: Mapping[str, Command], rounds: int) -> dict[str, Cost]:
 
 
 def median(costs: Sequence[Cost]) -> Cost:
-    """The median time, and the median of the peaks of memory."""
-    return Cost(statistics.median(cost.seconds for cost in costs), statistics.median(cost.memory for cost in costs))
+    """The median of each figure by itself."""
+    return Cost(*(statistics.median(figures) for figures in zip(*map(astuple, costs), strict=True)))
 
 
 def show(title: str, costs: Mapping[str, Cost], beside: str) -> None:
     """Print a table in which every row is compared to the row *beside*."""
     print(f"\n### {title}\n")
-    print("| program | median | memory | ratio |\n|---|---:|---:|---:|")
+    print("| program | median | processor | memory | ratio |\n|---|---:|---:|---:|---:|")
     for name, cost in costs.items():
-        ratio = cost.seconds / costs[beside].seconds
-        print(f"| {name} | {cost.seconds * 1000:.1f} ms | {cost.memory:.0f} MiB | {ratio:.3f} |")
+        times = f"{cost.seconds * 1000:.1f} ms | {cost.processor * 1000:.1f} ms"
+        print(f"| {name} | {times} | {cost.memory:.0f} MiB | {cost.seconds / costs[beside].seconds:.3f} |")
 
 
 def verdict(what: str, value: float, target: float, unit: str = "") -> None:
