@@ -30,19 +30,23 @@ class _Hunk(NamedTuple):
 
 
 def take_out(now: bytes, before: bytes, after: bytes) -> bytes:
-    """Give *now* without what made *after* of *before*; what somebody else removed meanwhile stays removed."""
+    """Give *now* without what made *after* of *before*.
+
+    What somebody else removed meanwhile stays removed. A rule that natfix wrote and somebody moved goes from where it is now.
+    """
     old, new, current = (_lines(text) for text in (before, after, now))
     places = _places(new, current)
     kept = set(places.values())
-    foreign = {_said(line) for index, line in enumerate(current) if index not in kept}
+    foreign = {_said(line): index for index, line in enumerate(current) if index not in kept and _is_rule(line)}
     dropped: set[int] = set()
     put_back: dict[int, list[str]] = {}
     for hunk in _hunks(old, new):
-        mine = [places[index] for index in range(hunk.start, hunk.stop) if index in places]
+        found = [places.get(index, foreign.get(_said(new[index]))) for index in range(hunk.start, hunk.stop)]
+        mine = [index for index in found if index is not None]
         dropped.update(mine)
         if mine or hunk.start == hunk.stop:
             place = mine[0] if mine else _behind(places, hunk.start)
-            put_back[place] = [line for line in hunk.old if not (_is_rule(line) and _said(line) in foreign)]
+            put_back.setdefault(place, []).extend(line for line in hunk.old if _said(line) not in foreign)
     return "\n".join(_woven(current, dropped, put_back)).encode("utf-8", "surrogateescape")
 
 
@@ -97,4 +101,6 @@ def _said(line: str) -> str:
 
 
 def _is_rule(line: str) -> bool:
-    return _said(line).startswith("-A ")
+    """Whether a line says the same wherever it stands: a rule, or the declaration of a chain that is no built-in one."""
+    said = _said(line)
+    return said.startswith("-A ") or (said.startswith(":") and said.endswith(" -"))

@@ -39,6 +39,13 @@ def test_a_deleted_first_line_comes_back_first() -> None:
     assert take_out(b"# new\n", f"{BROAD}\nCOMMIT\n".encode(), b"COMMIT\n") == f"{BROAD}\n# new\n".encode()
 
 
+def test_a_rule_that_stands_elsewhere_in_a_text_made_anew_is_found() -> None:
+    before = b"*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n" + text(BROAD)
+    after = b"*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n" + text(CORRECTED)
+    anew = f"*nat\n:INPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n:DOCKER - [0:0]\n{OTHER}\n{{}}\nCOMMIT\n"
+    assert take_out(anew.format(CORRECTED).encode(), before, after) == anew.format(BROAD).encode()
+
+
 def test_what_somebody_removed_stays_removed() -> None:
     assert take_out(text(OTHER), text(OTHER, BROAD), text(OTHER, CORRECTED)) == text(OTHER)
 
