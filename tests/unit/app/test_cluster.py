@@ -6,7 +6,7 @@ from ipaddress import ip_interface, ip_network
 
 import pytest
 
-from natfix.app.cluster import Cluster, find_cluster
+from natfix.app.cluster import Cluster, find_cluster, told_cluster
 from natfix.app.ports import Interface, Links, Process, Route
 from natfix.errors import ConfigError, HostError, UsageError
 from natfix.host.memory.files import MemoryFiles
@@ -231,3 +231,10 @@ def test_the_routes_are_a_guess_and_say_so() -> None:
 
 def test_routes_are_not_looked_at_when_the_cluster_is_known() -> None:
     assert len(Host({RUN: DUAL}, links=UNASKED).find()) == 2
+
+
+def test_for_a_text_only_what_was_written_for_natfix_counts() -> None:
+    files = MemoryFiles({TOML: b'cluster-cidr = ["10.0.0.0/8", "fd00::/48"]', RUN: DUAL})
+    four, six = told_cluster(["172.7.0.0/16"], files)
+    assert (four.origin, six.origin) == ("--cluster-cidr", TOML)
+    assert told_cluster([], MemoryFiles({RUN: DUAL})) == ()
