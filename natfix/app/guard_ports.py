@@ -1,0 +1,36 @@
+"""What the guard needs of the machine."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from natfix.plan.guard import GuardChange, HeldGuards
+
+
+class GuardStore(Protocol):
+    """The nftables tables of natfix's own, one for each family."""
+
+    def read(self) -> HeldGuards:
+        """Read them; a host without them, or without nftables, holds none.
+
+        Raises:
+            HostError: no rights, or nft is not there to read what the kernel holds.
+        """
+        ...
+
+    def require(self) -> None:
+        """Make sure that this kernel lets a guard do its work and nothing else; changes nothing.
+
+        Raises:
+            UnsupportedError: it does not: its nat chains exclude each other.
+            HostError: nft is not installed, or no scratch network namespace can be made to find out.
+        """
+        ...
+
+    def put(self, change: GuardChange) -> None:
+        """Make *change* in one kernel transaction, whatever its tables are meanwhile; other families' tables stay.
+
+        Raises:
+            HostError: no rights, no nft, or the kernel refused; nothing was changed.
+        """
+        ...

@@ -1,0 +1,118 @@
+"""The guard as a value: whose packets get their own address as source NAT before any other rule is asked.
+
+Such a packet has a binding when the rules of iptables, of Docker's own nftables tables or of anybody else come to it, and the
+kernel asks nobody twice (nf_nat_core.c, nf_nat_inet_fn).
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from ipaddress import summarize_address_range
+from typing import Any, Self
+
+from natfix.audit.subject import Locality
+from natfix.packets import Intervals, PacketSet, address
+from natfix.ruleset import Family, Network
+
+TABLE = "natfix"
+# Marks, each with its mask, by which others ask for masquerade: kube-proxy, CNI's portmap and netavark, tailscale.
+MARKS = ((0x4000, 0x4000), (0x2000, 0x2000), (0x40000, 0xFF0000))
+# nft has no way to write a quote in a name, and reads a last * as "whatever follows".
+_NAME_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_.@+")
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What one family's nft table of natfix keeps.
+
+    Attributes:
+        family: IPv4 or IPv6.
+        cluster: where packets go that keep their source; sorted, neighbours merged.
+        localities: where they come from, and the bridge that leads back there, sorted by bridge; no address twice.
+        connections: how many it has kept so far; says nothing about what it keeps.
+    """
+
+    family: Family
+    cluster: tuple[Network, ...]
+    localities: tuple[Locality, ...]
+    connections: int = field(default=0, compare=False)
+
+    @classmethod
+    def of(cls, family: Family, cluster: Iterable[Network], localities: Iterable[Locality], connections: int = 0) -> Self:
+        """Make the guard of these subnets; equal ones are equal however their networks were written."""
+        found: dict[str, Intervals] = {}
+        for locality in localities:
+            found[locality.bridge] = found.get(locality.bridge, Intervals()) | locality.addresses
+        at_home = Intervals.of(one for bridge, addresses in found.items() if bridge for one in addresses.ranges)
+        found[""] = found.get("", Intervals()) - at_home
+        kept = tuple(Locality(networks_of(found[bridge], family), bridge) for bridge in sorted(found) if found[bridge])
+        return cls(family, networks_of(Intervals.networks(cluster), family), kept, connections)
+
+    def __bool__(self) -> bool:
+        """Whether it keeps anything."""
+        return bool(self.cluster and self.localities)
+
+    @property
+    def name(self) -> str:
+        """What holds it: ``nft table ip natfix``."""
+        return table_name(self.family)
+
+    @property
+    def subnets(self) -> tuple[Network, ...]:
+        """Every subnet whose packets it keeps."""
+        return networks_of(self._sources, self.family)
+
+    @property
+    def _sources(self) -> Intervals:
+        return Intervals.of(one for locality in self.localities for one in locality.addresses.ranges)
+
+    def keeps(self, other: Self) -> bool:
+        """Whether it keeps all that *other* does, for the same cluster; more subnets do no harm."""
+        mine = {locality.bridge: locality.addresses for locality in self.localities}
+        theirs = ((locality.bridge, locality.addresses) for locality in other.localities)
+        return self.cluster == other.cluster and all(each <= mine.get(bridge, Intervals()) for bridge, each in theirs)
+
+    def missed(self, packets: PacketSet) -> tuple[PacketSet, ...]:
+        """Those of *packets* that later rules are still asked about; the parts may overlap."""
+        return tuple(self._missed(packets))
+
+    def _missed(self, packets: PacketSet) -> Iterator[PacketSet]:
+        parts: dict[str, list[Any]] = {
+            "source": [packets.source - self._sources],
+            "destination": [packets.destination - Intervals.networks(self.cluster)],
+            "out_interface": [packets.out_interface.within("lo")],
+            "mark": [packets.mark.within(value, mask) for value, mask in MARKS],
+        }
+        for name, values in parts.items():
+            yield from (packets.having(name, value) for value in values if value)
+        for locality in self.localities:
+            source = packets.source & locality.addresses
+            home = packets.out_interface.within(locality.bridge) if locality.bridge else None
+            if source and home:
+                yield packets.having("source", source).having("out_interface", home)
+
+
+def table_name(family: Family) -> str:
+    """What holds the guard of *family*: ``nft table ip natfix``, ``nft table ip6 natfix``."""
+    return f"nft table {nft_family(family)} {TABLE}"
+
+
+def nft_family(family: Family) -> str:
+    """How nft calls *family*: ``ip``, ``ip6``."""
+    return "ip" if family is Family.IPV4 else "ip6"
+
+
+def can_be_named(bridge: str) -> bool:
+    """Whether nft can be told of a device by this name."""
+    return set(bridge) <= _NAME_CHARACTERS
+
+
+def networks_of(addresses: Intervals, family: Family) -> tuple[Network, ...]:
+    """The fewest networks that hold exactly these addresses."""
+    return tuple(
+        network
+        for first, last in addresses.ranges
+        for network in summarize_address_range(address(first, family), address(last, family))
+    )

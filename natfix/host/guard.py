@@ -1,0 +1,74 @@
+"""The guard in the kernel, through the nft program: one transaction to change it, JSON to read it back."""
+
+from __future__ import annotations
+
+from natfix.app.guard_ports import GuardStore
+from natfix.audit.guard import TABLE, nft_family, table_name
+from natfix.errors import HostError
+from natfix.host.guard_probe import observe, require_chains
+from natfix.host.nfnetlink import Nfnetlink, needs_root
+from natfix.host.nftables import has_table
+from natfix.host.programs import Done, find, run
+from natfix.plan.guard import GuardChange, HeldGuards
+from natfix.plan.guard_listing import read_listing
+from natfix.ruleset import Family
+
+
+class NftGuardStore(GuardStore):
+    """The tables ``ip natfix`` and ``ip6 natfix`` of this thread's network namespace."""
+
+    def read(self) -> HeldGuards:
+        """Read them; the kernel is asked first, as it answers a hundred times faster than nft.
+
+        Raises:
+            HostError: no rights, or nft cannot show them.
+        """
+        if find("nft") is None:
+            # A question to the kernel could load nf_tables where nobody uses it.
+            return HeldGuards()
+        with Nfnetlink() as kernel:
+            there = [family for family in Family if has_table(kernel, family, TABLE)]
+        held = {family: read_listing(document, family) for family in there if (document := _listing(family)) is not None}
+        return HeldGuards(
+            tuple(guard for guard in held.values() if guard is not None),
+            tuple(family for family, guard in held.items() if guard is None),
+        )
+
+    def require(self) -> None:
+        """Try in a scratch network namespace whether nat chains can stand side by side.
+
+        Raises:
+            UnsupportedError: they exclude each other.
+            HostError: nft is not installed, or there can be no scratch namespace.
+        """
+        require_chains(observe())
+
+    def put(self, change: GuardChange) -> None:
+        """Make *change* with one ``nft -f``.
+
+        Raises:
+            HostError: no rights, no nft, or the kernel refused; nothing was changed.
+        """
+        if change:
+            done = run("nft", "-f", "-", data=change.script.encode())
+            if done.code != 0:
+                raise _refused(done, "changed")
+
+
+def _listing(family: Family) -> object:
+    """What nft prints of the table of *family* as JSON; None when it has gone since the kernel was asked."""
+    import json  # noqa: PLC0415  (start-up time: few hosts have a guard)
+
+    done = run("nft", "-j", "list", "table", nft_family(family), TABLE)
+    if done.code == 0:
+        return json.loads(done.output)
+    if "No such file" in done.complaint:
+        return None
+    raise _refused(done, f"read ({table_name(family)})")
+
+
+def _refused(done: Done, what: str) -> HostError:
+    if "Operation not permitted" in done.complaint:
+        return needs_root()
+    hint = "It needs nft 0.9.0 or later with JSON (nft --version)." if "JSON" in done.complaint else None
+    return HostError(f"the guard cannot be {what}: {done}: {done.complaint}", hint=hint)

@@ -1,0 +1,45 @@
+"""The in-memory twin of the guard's tables."""
+
+from __future__ import annotations
+
+from natfix.app.guard_ports import GuardStore
+from natfix.host.guard_probe import require_chains
+from natfix.host.two_chains import Observation
+from natfix.plan.guard import GuardChange, HeldGuards, guard_of
+
+MODERN = Observation(unbound="127.0.0.9", bound="127.0.0.1")
+
+
+class MemoryGuardStore(GuardStore):
+    """Tables that live in this object.
+
+    Args:
+        kernel: what trying this kernel's nat chains shows.
+
+    Attributes:
+        held: what is there; a test may put something else there, as another program would.
+    """
+
+    def __init__(self, kernel: Observation = MODERN) -> None:
+        self.held = HeldGuards()
+        self._kernel = kernel
+
+    def read(self) -> HeldGuards:
+        """Read them."""
+        return self.held
+
+    def require(self) -> None:
+        """Judge the kernel as the real one does.
+
+        Raises:
+            UnsupportedError: its nat chains exclude each other.
+        """
+        require_chains(self._kernel)
+
+    def put(self, change: GuardChange) -> None:
+        """Make *change*."""
+        changed = change.families
+        kept = [guard for guard in self.held.guards if guard.family not in changed]
+        new = [guard for family in changed if (guard := guard_of(change.after, family))]
+        altered = tuple(family for family in self.held.altered if family not in changed)
+        self.held = HeldGuards(tuple(sorted([*kept, *new], key=lambda guard: guard.family)), altered)

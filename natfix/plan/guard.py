@@ -1,0 +1,179 @@
+"""The guard as a text for nft: made, changed and removed in one transaction, for both families at once.
+
+``accept`` in a nat chain decides nothing: later chains are asked all the same. A source NAT to the address a packet has anyway
+does, and that is all the guard does. The priority orders nat chains among each other and nothing else, and at the same number
+the one that came last goes first, so it must be less than the 100 of iptables, Docker and the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from natfix.audit.guard import MARKS, TABLE, Guard, nft_family, table_name
+from natfix.audit.subject import Locality
+from natfix.plan.diff import text_diff
+from natfix.ruleset import Family, Network, parse_network
+
+PRIORITY = 99
+
+
+@dataclass(frozen=True, slots=True)
+class HeldGuards:
+    """What the kernel holds of the guard.
+
+    Attributes:
+        guards: at most one for each family.
+        altered: families whose table is there and is not as natfix writes it.
+    """
+
+    guards: tuple[Guard, ...] = ()
+    altered: tuple[Family, ...] = ()
+
+    def of(self, family: Family) -> Guard | None:
+        """The guard of *family*."""
+        return guard_of(self.guards, family)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardChange:
+    """One guard instead of another.
+
+    Attributes:
+        before: what is kept now, at most one guard for each family.
+        after: what shall be kept.
+        altered: families whose table is there, not as natfix writes it, and shall go.
+    """
+
+    before: tuple[Guard, ...] = ()
+    after: tuple[Guard, ...] = ()
+    altered: tuple[Family, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to change."""
+        return bool(self.families)
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """The families whose table changes."""
+        return tuple(
+            family
+            for family in Family
+            if family in self.altered or guard_of(self.before, family) != guard_of(self.after, family)
+        )
+
+    @property
+    def script(self) -> str:
+        """The change as nft takes it."""
+        return "".join(self.script_of(family) for family in self.families)
+
+    def script_of(self, family: Family) -> str:
+        """The part of the script that is about *family*: the table goes, whatever it was, and is made anew."""
+        after = guard_of(self.after, family)
+        name = f"table {nft_family(family)} {TABLE}"
+        return f"add {name}\ndelete {name}\n{guard_text(after) if after else ''}"
+
+    def diff_of(self, family: Family) -> tuple[str, ...]:
+        """The lines of a unified diff of the table of *family*."""
+        texts = [_bytes(guard_of(guards, family)) for guards in (self.before, self.after)]
+        return text_diff(texts[0], texts[1], table_name(family))
+
+    def back(self, now: HeldGuards) -> GuardChange:
+        """The change that takes this one back: its tables become what they were, the other ones stay."""
+        kept = [guard for guard in now.guards if guard.family not in self.families]
+        again = [guard for guard in self.before if guard.family in self.families]
+        altered = tuple(family for family in now.altered if family in self.families)
+        return GuardChange(now.guards, (*kept, *again), altered)
+
+    def to_json(self) -> dict[str, Any]:
+        """The change in JSON types, for the history."""
+        return {
+            "before": [_guard_to_json(guard) for guard in self.before],
+            "after": [_guard_to_json(guard) for guard in self.after],
+            "altered": [int(family) for family in self.altered],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> GuardChange:
+        """Read what to_json wrote.
+
+        Raises:
+            KeyError, ValueError: *data* is something else.
+        """
+        return cls(
+            tuple(_guard_from_json(each) for each in data["before"]),
+            tuple(_guard_from_json(each) for each in data["after"]),
+            tuple(Family(number) for number in data["altered"]),
+        )
+
+
+def guard_of(guards: Iterable[Guard], family: Family) -> Guard | None:
+    """The guard of *family* among *guards*."""
+    return next((guard for guard in guards if guard.family is family), None)
+
+
+def guard_text(guard: Guard) -> str:
+    """The table of *guard*, as ``nft -f`` reads it."""
+    homes = [locality for locality in guard.localities if locality.bridge]
+    lines = [
+        *_set_lines("subnets", guard.family, guard.subnets),
+        *_set_lines("cluster", guard.family, guard.cluster),
+        *(line for number, home in enumerate(homes) for line in _home_lines(number, guard.family, home)),
+        *_map_lines(homes),
+        *_chain_lines(guard.family),
+    ]
+    return "\n".join([f"table {nft_family(guard.family)} {TABLE} {{", *(f"    {line}" for line in lines), "}", ""])
+
+
+def _set_lines(name: str, family: Family, networks: Iterable[Network]) -> Iterable[str]:
+    elements = ", ".join(map(str, networks))
+    return (f"set {name} {{", f"    type ipv{family.value}_addr", "    flags interval", f"    elements = {{ {elements} }}", "}")
+
+
+def _home_lines(number: int, family: Family, home: Locality) -> Iterable[str]:
+    networks = ", ".join(map(str, home.networks))
+    return (f"chain home-{number} {{", f"    {nft_family(family)} saddr {{ {networks} }} accept", "}")
+
+
+def _map_lines(homes: Iterable[Locality]) -> Iterable[str]:
+    elements = ['"lo" : accept', *(f'"{home.bridge}" : jump home-{number}' for number, home in enumerate(homes))]
+    return ("map homes {", "    type ifname : verdict", f"    elements = {{ {', '.join(elements)} }}", "}")
+
+
+def _chain_lines(family: Family) -> Iterable[str]:
+    name = nft_family(family)
+    marks = (f"    meta mark & {mask:#x} == {value:#x} accept" for value, mask in MARKS)
+    return (
+        "chain guard {",
+        f"    type nat hook postrouting priority {PRIORITY}; policy accept;",
+        f"    {name} saddr != @subnets accept",
+        f"    {name} daddr != @cluster accept",
+        *marks,
+        "    oifname vmap @homes",
+        f"    counter snat to {name} saddr",
+        "}",
+    )
+
+
+def _bytes(guard: Guard | None) -> bytes | None:
+    return None if guard is None else guard_text(guard).encode()
+
+
+def _guard_to_json(guard: Guard) -> dict[str, Any]:
+    return {
+        "family": int(guard.family),
+        "cluster": [str(network) for network in guard.cluster],
+        "localities": [
+            {"bridge": locality.bridge, "networks": [str(network) for network in locality.networks]}
+            for locality in guard.localities
+        ],
+    }
+
+
+def _guard_from_json(data: Mapping[str, Any]) -> Guard:
+    return Guard.of(
+        Family(data["family"]),
+        [parse_network(text) for text in data["cluster"]],
+        [Locality(tuple(map(parse_network, each["networks"])), each["bridge"]) for each in data["localities"]],
+    )
