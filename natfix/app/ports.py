@@ -18,7 +18,7 @@ from natfix.ruleset import Family, Network, Ruleset
 Variant: TypeAlias = Literal["nft", "legacy"]
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Backend:
     """One place in the kernel that can hold an iptables nat table."""
 

@@ -31,6 +31,10 @@ _ADDRESS = re.compile(r" -(?:s|d|-to-source|-to-destination) (\S+)")
 _HINT = "natfix reads what iptables-save or ip6tables-save prints; make one with: iptables-save > dump.save"
 
 
+# No line begins with what parts lines.
+_NO_LINE = "\n"
+
+
 @dataclass
 class _Block:
     """A table while its lines are read."""
@@ -82,18 +86,25 @@ class _Reader:
     def _read_tables(self) -> None:
         block: _Block | None = None
         places: dict[str, list[int]] = {}
+        here: list[int] = []
+        prefix = _NO_LINE
         index = -1
         for line in self.lines:
             # This loop runs 100,000 times a host, and enumerate makes a tuple each.
             index += 1
+            if line.startswith(prefix):
+                here.append(index)
+                continue
             if line[:3] == "-A ":
-                stop = line.find(" ", 3)
-                chain = line[3:stop] if stop > 0 else ""
+                stop = line.find(" ", 3) + 1
+                chain = line[3 : stop - 1] if stop else ""
                 if chain in places:
-                    places[chain].append(index)
+                    prefix, here = line[:stop], places[chain]
+                    here.append(index)
                     continue
             block = self._line(block, index, line)
             places = block.places if block else {}
+            prefix = _NO_LINE
         if block is not None:
             problem = f"the table {block.name} is opened here and never closed with COMMIT"
             raise self._error(problem, block.start, hint="The text is cut off; make it again.")
@@ -124,6 +135,8 @@ class _Reader:
         if found is None:
             raise self._error("a chain is declared as :NAME POLICY [PACKETS:BYTES]", index)
         block.declared[found[1]] = index
+        # A place for its rules, so that the loop above meets no chain for the first time.
+        block.places.setdefault(found[1], [])
 
     def _other(self, block: _Block | None, index: int, line: str) -> _Block | None:
         word = line.rstrip("\r")

@@ -93,7 +93,7 @@ class Table:
         start: 0-based index of the ``*table`` line.
         stop: 0-based index of its ``COMMIT`` line.
         declared: for each chain the 0-based index of its ``:NAME POLICY`` line, in order.
-        places: for each chain that has rules their 0-based indexes, in order.
+        places: for each chain the 0-based indexes of its rules, in order.
         lines: every line of the text.
         source: name of that text, for errors.
     """
