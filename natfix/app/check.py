@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from natfix.app.cluster import Cluster
 from natfix.app.ports import Interface, Links, Route, RulesetStore
 from natfix.audit import AuditRule, Subject, audit
+from natfix.audit.guard import Guard, guard_of
 from natfix.errors import UsageError
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
 from natfix.ruleset import Family, Network, Ruleset, Table, family_of
@@ -44,31 +45,39 @@ def check_texts(rulesets: Iterable[Ruleset], clusters: Sequence[Cluster], catalo
 
 
 def look_at_host(
-    stores: Iterable[RulesetStore], clusters: Sequence[Cluster], links: Links, catalogue: Sequence[AuditRule]
+    stores: Iterable[RulesetStore],
+    clusters: Sequence[Cluster],
+    links: Links,
+    catalogue: Sequence[AuditRule],
+    *,
+    guards: Sequence[Guard] = (),
 ) -> list[Looked]:
-    """Read and audit the nat tables of this host.
+    """Read and audit the nat tables of this host, with what the guard keeps from them.
 
     Raises:
         HostError: a table cannot be read.
         UnsupportedError: a table holds what iptables cannot show.
     """
     interfaces, routes = links.interfaces(), links.routes()
-    return [look_at_store(store.read(), store.backend.family, clusters, (interfaces, routes), catalogue) for store in stores]
+    network = (interfaces, routes)
+    return [look_at_store(store.read(), store.backend.family, clusters, network, catalogue, guards=guards) for store in stores]
 
 
-def look_at_store(
+def look_at_store(  # noqa: PLR0913  (as _look, which says why)
     ruleset: Ruleset,
     family: Family,
     clusters: Sequence[Cluster],
     network: tuple[Sequence[Interface], Sequence[Route]],
     catalogue: Sequence[AuditRule],
+    *,
+    guards: Sequence[Guard] = (),
 ) -> Looked:
     """Audit one nat table of this host with what its interfaces and routes say."""
     table = ruleset.table("nat", family)
     assert table is not None, "a store always gives its nat table"  # noqa: S101
     cluster = _networks(clusters, family)
     subject = Subject(table, cluster, _bridges(network[0], family), _devices(*network, family, cluster))
-    return _look(ruleset, table, subject, clusters, catalogue, live=True)
+    return _look(ruleset, table, subject, clusters, catalogue, live=True, guard=guard_of(guards, family))
 
 
 def check_host(looked: Sequence[Looked]) -> CheckResult:
@@ -92,10 +101,11 @@ def _look(  # noqa: PLR0913  (one place where a table meets all that decides abo
     catalogue: Iterable[AuditRule],
     *,
     live: bool = False,
+    guard: Guard | None = None,
 ) -> Looked:
     cluster = next((each for each in clusters if each.family is table.family), None)
     origin = ClusterOrigin(cluster.networks, cluster.origin, cluster.guessed) if cluster else None
-    findings = audit(subject, catalogue)
+    findings = audit(subject, catalogue, guard)
     return Looked(ruleset, subject, CheckedTable(ruleset.source, live, table.family, len(subject.rules), origin, findings))
 
 

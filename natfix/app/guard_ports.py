@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from natfix.plan.guard import GuardChange, HeldGuards
+from natfix.audit.guard import HeldGuards
+
+if TYPE_CHECKING:  # natfix check needs no plans, and starts faster without them.
+    from natfix.plan.guard import GuardChange
 
 
 class GuardStore(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from natfix.app.guard_ports import GuardStore
 from natfix.app.ports import (
     Clock,
     Connections,
@@ -32,6 +33,7 @@ class Machine:
         watchdog: undoes what nobody confirms.
         saved: the files that are loaded at boot.
         clock: the time of day.
+        guard: the tables of the guard.
     """
 
     stores: Sequence[RulesetStore]
@@ -43,3 +45,4 @@ class Machine:
     watchdog: Watchdog
     saved: SavedRulesets
     clock: Clock
+    guard: GuardStore

@@ -110,6 +110,7 @@ class Wishes:
         full: whether they shall get the whole running ruleset instead of natfix's corrections.
         file: a file to save to instead of the one the host restores.
         keep_connections: leave tracked connections alone.
+        leave_guarded: leave rules alone that the guard makes harmless.
         confirm: undo everything after so many seconds unless confirmed; 0 for no such thing.
     """
 
@@ -120,6 +121,7 @@ class Wishes:
     full: bool = False
     file: str | None = None
     keep_connections: bool = False
+    leave_guarded: bool = False
     confirm: float = 0
 
 
@@ -130,7 +132,8 @@ def plan_change(machine: Machine, wishes: Wishes) -> Planned:
         UsageError: the cluster is not known, or only guessed.
         HostError, UnsupportedError, RulesetSyntaxError: the host or a saved file cannot be read.
     """
-    looked = look_at_host(machine.stores, wishes.clusters, machine.links, wishes.catalogue)
+    guards = machine.guard.read().guards
+    looked = look_at_host(machine.stores, wishes.clusters, machine.links, wishes.catalogue, guards=guards)
     _refuse_unknown(looked)
     tables = tuple(_plan_table(store, each, wishes) for store, each in zip(machine.stores, looked, strict=True))
     files, notes = _plan_files(machine, tables, wishes) if wishes.persist else ((), ())
@@ -158,7 +161,8 @@ def _refuse_guess(planned: Planned) -> None:
 
 
 def _plan_table(store: RulesetStore, looked: Looked, wishes: Wishes) -> PlannedTable:
-    plan = repair(looked.subject, looked.checked.findings) if wishes.kernel else Plan()
+    wanted = [each for each in looked.checked.findings if not (wishes.leave_guarded and each.shielded_by)]
+    plan = repair(looked.subject, wanted) if wishes.kernel else Plan()
     return PlannedTable(store, looked, plan, rewrite(looked.ruleset, looked.subject.table, plan) if plan else looked.ruleset)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from natfix.audit.analyses import ANALYSES, Hit
-from natfix.audit.rulefile import AuditRule
+from natfix.audit.guard import Guard
+from natfix.audit.rulefile import AuditRule, Severity
 from natfix.audit.subject import Subject
-from natfix.packets import Packet, PacketSet, witness
+from natfix.packets import Outcome, Packet, PacketSet, witness
 from natfix.ruleset import Rule
 
 # Names for a device that nobody has named.
@@ -29,6 +30,7 @@ class Finding:
         becomes: what the packet's source becomes.
         unknown: words that natfix cannot evaluate and on which it depends.
         behind: a rule that decides before this one as things stand.
+        shielded_by: what binds all of these packets before this rule is asked, so that it does no harm; empty for nothing.
     """
 
     kind: AuditRule
@@ -40,6 +42,12 @@ class Finding:
     becomes: str = ""
     unknown: tuple[str, ...] = ()
     behind: Rule | None = None
+    shielded_by: str = ""
+
+    @property
+    def severity(self) -> Severity:
+        """How much it matters as things stand: that of its kind, unless it does no harm."""
+        return Severity.INFO if self.shielded_by else self.kind.severity
 
     @property
     def correctable(self) -> bool:
@@ -47,8 +55,13 @@ class Finding:
         return self.certain and self.kind.fix != "none"
 
 
-def audit(subject: Subject, catalogue: Iterable[AuditRule]) -> tuple[Finding, ...]:
+def audit(subject: Subject, catalogue: Iterable[AuditRule], guard: Guard | None = None) -> tuple[Finding, ...]:
     """Look at one nat table with every audit rule.
+
+    Args:
+        subject: the table.
+        catalogue: the audit rules.
+        guard: what is in force before the table is asked.
 
     Returns:
         The findings, worst first, in the order of the ruleset within one severity.
@@ -57,23 +70,38 @@ def audit(subject: Subject, catalogue: Iterable[AuditRule]) -> tuple[Finding, ..
         RulesetSyntaxError: a chain that POSTROUTING reaches cannot be read.
     """
     found = [
-        _finding(kind, hit, subject)
+        _judged(kind, hit, subject, guard)
         for kind in catalogue
         if subject.family in kind.families
         for hit in ANALYSES[kind.analysis](subject)
         if not kind.targets or hit.rule.target in kind.targets
     ]
-    return tuple(sorted(_unique(found), key=lambda each: (-each.kind.severity, each.rule.line, each.kind.id)))
+    return tuple(sorted(_unique(found), key=lambda each: (-each.severity, each.rule.line, each.kind.id)))
 
 
 def _unique(found: Iterable[Finding]) -> Iterable[Finding]:
-    """One finding for a rule and a kind, the surest, though several subnets may meet it."""
+    """One finding for a rule and a kind, the worst and surest, though several subnets may meet it."""
     best: dict[tuple[str, int], Finding] = {}
     for finding in found:
         key = (finding.kind.id, finding.rule.line)
-        if key not in best or (finding.certain and not best[key].certain):
+        if key not in best or _weight(finding) > _weight(best[key]):
             best[key] = finding
     return best.values()
+
+
+def _weight(finding: Finding) -> tuple[bool, bool]:
+    return not finding.shielded_by, finding.certain
+
+
+def _judged(kind: AuditRule, hit: Hit, subject: Subject, guard: Guard | None) -> Finding:
+    """The finding as things stand behind *guard*: about what it lets through, or without harm."""
+    if guard is None or not hit.outcomes:
+        return _finding(kind, hit, subject)
+    exposed = tuple(_exposed(hit.outcomes, guard))
+    if exposed:
+        return _finding(kind, replace(hit, outcomes=exposed, certain=any(each.certain for each in exposed)), subject)
+    message = f"{hit.message}; harmless now: {guard.name} binds these packets first"
+    return replace(_finding(kind, replace(hit, message=message), subject), shielded_by=guard.name)
 
 
 def _finding(kind: AuditRule, hit: Hit, subject: Subject) -> Finding:
@@ -92,6 +120,11 @@ def _finding(kind: AuditRule, hit: Hit, subject: Subject) -> Finding:
         unknown=outcome.unknown,
         behind=hit.behind,
     )
+
+
+def _exposed(outcomes: Iterable[Outcome], guard: Guard) -> Iterable[Outcome]:
+    """The parts of *outcomes* that *guard* does not bind before."""
+    return (replace(outcome, packets=packets) for outcome in outcomes for packets in guard.missed(outcome.packets))
 
 
 def _remote(packets: PacketSet, subject: Subject) -> PacketSet:

@@ -94,6 +94,28 @@ class Guard:
                 yield packets.having("source", source).having("out_interface", home)
 
 
+@dataclass(frozen=True, slots=True)
+class HeldGuards:
+    """What the kernel holds of the guard.
+
+    Attributes:
+        guards: at most one for each family.
+        altered: families whose table is there and is not as natfix writes it.
+    """
+
+    guards: tuple[Guard, ...] = ()
+    altered: tuple[Family, ...] = ()
+
+    def of(self, family: Family) -> Guard | None:
+        """The guard of *family*."""
+        return guard_of(self.guards, family)
+
+
+def guard_of(guards: Iterable[Guard], family: Family) -> Guard | None:
+    """The guard of *family* among *guards*."""
+    return next((guard for guard in guards if guard.family is family), None)
+
+
 def table_name(family: Family) -> str:
     """What holds the guard of *family*: ``nft table ip natfix``, ``nft table ip6 natfix``."""
     return f"nft table {nft_family(family)} {TABLE}"

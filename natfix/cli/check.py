@@ -19,8 +19,8 @@ def check(
     cluster_cidr: options.ClusterCidr = None,
     output: options.OutputFormat = Format.TEXT,
     fail_on: Annotated[
-        str, typer.Option(metavar="SEVERITY", help="Exit 1 only for findings this bad: high, medium, low or info.")
-    ] = "info",
+        str, typer.Option(metavar="SEVERITY", help="Exit 1 only for findings at least this bad: high, medium, low or info.")
+    ] = "low",
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit 0 although there are findings.")] = False,
     rules: options.Rules = None,
 ) -> None:

@@ -34,10 +34,12 @@ def check(sources: Sequence[str], cidrs: Sequence[str], rules: Sequence[str]) ->
         from natfix.host.files import HostFiles  # noqa: PLC0415
 
         return check_texts(map(read_text, sources), told_cluster(cidrs, HostFiles()), catalogue(rules))
+    from natfix.host.guard import NftGuardStore  # noqa: PLC0415
     from natfix.host.links import HostLinks  # noqa: PLC0415
 
     stores = _stores(0)
-    return check_host(look_at_host(stores, clusters(cidrs, stores), HostLinks(), catalogue(rules)))
+    guards = NftGuardStore().read().guards
+    return check_host(look_at_host(stores, clusters(cidrs, stores), HostLinks(), catalogue(rules), guards=guards))
 
 
 def correct_text(source: str, cidrs: Sequence[str], rules: Sequence[str]) -> tuple[bytes, ChangeResult]:
@@ -123,6 +125,7 @@ def machine(wait: int) -> Machine:
     from natfix.host.clock import HostClock  # noqa: PLC0415
     from natfix.host.conntrack import ConntrackTable  # noqa: PLC0415
     from natfix.host.files import HostFiles  # noqa: PLC0415
+    from natfix.host.guard import NftGuardStore  # noqa: PLC0415
     from natfix.host.links import HostLinks  # noqa: PLC0415
     from natfix.host.saved import HostSavedRulesets  # noqa: PLC0415
     from natfix.host.turnstile import HostTurnstile  # noqa: PLC0415
@@ -139,6 +142,7 @@ def machine(wait: int) -> Machine:
         watchdog=HostWatchdog(_undo_command),
         saved=HostSavedRulesets(validate),
         clock=HostClock(),
+        guard=NftGuardStore(),
     )
 
 

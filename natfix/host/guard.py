@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from natfix.app.guard_ports import GuardStore
-from natfix.audit.guard import TABLE, nft_family, table_name
+from natfix.audit.guard import TABLE, Guard, HeldGuards, nft_family, table_name
 from natfix.errors import HostError
-from natfix.host.guard_probe import observe, require_chains
 from natfix.host.nfnetlink import Nfnetlink, needs_root
 from natfix.host.nftables import has_table
 from natfix.host.programs import Done, find, run
-from natfix.plan.guard import GuardChange, HeldGuards
-from natfix.plan.guard_listing import read_listing
 from natfix.ruleset import Family
+
+if TYPE_CHECKING:  # natfix check needs no plans, and starts faster without them.
+    from natfix.plan.guard import GuardChange
 
 
 class NftGuardStore(GuardStore):
@@ -28,11 +30,7 @@ class NftGuardStore(GuardStore):
             return HeldGuards()
         with Nfnetlink() as kernel:
             there = [family for family in Family if has_table(kernel, family, TABLE)]
-        held = {family: read_listing(document, family) for family in there if (document := _listing(family)) is not None}
-        return HeldGuards(
-            tuple(guard for guard in held.values() if guard is not None),
-            tuple(family for family, guard in held.items() if guard is None),
-        )
+        return _read(there) if there else HeldGuards()
 
     def require(self) -> None:
         """Try in a scratch network namespace whether nat chains can stand side by side.
@@ -41,6 +39,8 @@ class NftGuardStore(GuardStore):
             UnsupportedError: they exclude each other.
             HostError: nft is not installed, or there can be no scratch namespace.
         """
+        from natfix.host.guard_probe import observe, require_chains  # noqa: PLC0415  (of use to guard on alone)
+
         require_chains(observe())
 
     def put(self, change: GuardChange) -> None:
@@ -55,9 +55,18 @@ class NftGuardStore(GuardStore):
                 raise _refused(done, "changed")
 
 
+def _read(families: list[Family]) -> HeldGuards:
+    from natfix.plan.guard_listing import read_listing  # noqa: PLC0415  (start-up time: few hosts have a guard)
+
+    listings = {family: listing for family in families if (listing := _listing(family)) is not None}
+    held: dict[Family, Guard | None] = {family: read_listing(listing, family) for family, listing in listings.items()}
+    guards = tuple(guard for guard in held.values() if guard is not None)
+    return HeldGuards(guards, tuple(family for family, guard in held.items() if guard is None))
+
+
 def _listing(family: Family) -> object:
     """What nft prints of the table of *family* as JSON; None when it has gone since the kernel was asked."""
-    import json  # noqa: PLC0415  (start-up time: few hosts have a guard)
+    import json  # noqa: PLC0415  (as above)
 
     done = run("nft", "-j", "list", "table", nft_family(family), TABLE)
     if done.code == 0:

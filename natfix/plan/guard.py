@@ -11,29 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from natfix.audit.guard import MARKS, TABLE, Guard, nft_family, table_name
+from natfix.audit.guard import MARKS, TABLE, Guard, HeldGuards, guard_of, nft_family, table_name
 from natfix.audit.subject import Locality
 from natfix.plan.diff import text_diff
 from natfix.ruleset import Family, Network, parse_network
 
 PRIORITY = 99
-
-
-@dataclass(frozen=True, slots=True)
-class HeldGuards:
-    """What the kernel holds of the guard.
-
-    Attributes:
-        guards: at most one for each family.
-        altered: families whose table is there and is not as natfix writes it.
-    """
-
-    guards: tuple[Guard, ...] = ()
-    altered: tuple[Family, ...] = ()
-
-    def of(self, family: Family) -> Guard | None:
-        """The guard of *family*."""
-        return guard_of(self.guards, family)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +89,6 @@ class GuardChange:
             tuple(_guard_from_json(each) for each in data["after"]),
             tuple(Family(number) for number in data["altered"]),
         )
-
-
-def guard_of(guards: Iterable[Guard], family: Family) -> Guard | None:
-    """The guard of *family* among *guards*."""
-    return next((guard for guard in guards if guard.family is family), None)
 
 
 def guard_text(guard: Guard) -> str:

@@ -57,7 +57,7 @@ def finding_document(finding: Finding) -> dict[str, Any]:
     return {
         "id": finding.kind.id,
         "name": finding.kind.name,
-        "severity": str(finding.kind.severity),
+        "severity": str(finding.severity),
         "certain": finding.certain,
         "message": readable(finding.message),
         "rule": _rule(finding.rule),
@@ -66,6 +66,7 @@ def finding_document(finding: Finding) -> dict[str, Any]:
         "becomes": readable(finding.becomes) or None,
         "unknown": [readable(words) for words in finding.unknown],
         "behind": _rule(finding.behind) if finding.behind else None,
+        "shielded_by": finding.shielded_by or None,
         "correctable": finding.correctable,
         "remediation": finding.kind.remediation,
     }

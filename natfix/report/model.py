@@ -69,11 +69,11 @@ class CheckResult:
 
     def at_least(self, severity: Severity) -> bool:
         """Whether there is a finding of *severity* or worse."""
-        return any(finding.kind.severity >= severity for finding in self.findings)
+        return any(finding.severity >= severity for finding in self.findings)
 
     def counts(self) -> Iterator[tuple[Severity, int]]:
         """How many findings there are of each severity, worst first; severities without any are left out."""
         for severity in reversed(Severity):
-            number = sum(finding.kind.severity is severity for finding in self.findings)
+            number = sum(finding.severity is severity for finding in self.findings)
             if number:
                 yield severity, number

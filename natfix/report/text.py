@@ -31,13 +31,14 @@ def finding_lines(finding: Finding, table: CheckedTable | None = None) -> Iterat
     kind, rule = finding.kind, finding.rule
     where = f"{_place(table, rule)}" if table else f"nat {rule.chain}, rule {rule.number}"
     sure = "" if finding.certain else " (possible)"
-    yield Line(f"{kind.id} {kind.severity}{sure} {kind.name}: {where}", _STYLES[kind.severity])
+    yield Line(f"{kind.id} {finding.severity}{sure} {kind.name}: {where}", _STYLES[finding.severity])
     yield Line(shown(f"    {rule}"), "strong")
     yield Line(shown(f"  {finding.message}"))
     if finding.packet is not None:
+        becomes = "would become" if finding.shielded_by else "becomes"
         yield Line(f"  packet   {finding.packet}")
         yield Line(f"  way      {_way(finding.path)}")
-        yield Line(f"  source   {finding.packet.source} becomes {finding.becomes}")
+        yield Line(f"  source   {finding.packet.source} {becomes} {finding.becomes}")
     if finding.unknown:
         yield Line(shown(f"  depends  on what natfix cannot evaluate: {'; '.join(finding.unknown)}"))
     if finding.behind is not None:
@@ -75,7 +76,10 @@ def _summary(result: CheckResult) -> Line:
     counts = [f"{number} {severity}" for severity, number in result.counts()]
     if not counts:
         return Line("no rule hides a container address inside the cluster", "good")
-    return Line(f"{count(len(result.findings), 'finding')}: {', '.join(counts)}", "bad")
+    found = f"{count(len(result.findings), 'finding')}: {', '.join(counts)}"
+    if all(finding.shielded_by for finding in result.findings):
+        return Line(f"{found}; harmless behind the guard, no container address is hidden", "good")
+    return Line(found, "bad")
 
 
 def count(number: int, thing: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from natfix.app.guard_ports import GuardStore
+from natfix.audit.guard import HeldGuards, guard_of
 from natfix.host.guard_probe import require_chains
 from natfix.host.two_chains import Observation
-from natfix.plan.guard import GuardChange, HeldGuards, guard_of
+from natfix.plan.guard import GuardChange
 
 MODERN = Observation(unbound="127.0.0.9", bound="127.0.0.1")
 
