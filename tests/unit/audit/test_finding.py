@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from natfix.audit import Severity, audit
+from natfix.audit.guard import Guard
 from natfix.audit.rulefile import FixKind
 from natfix.ruleset import Family
 from tests.unit.audit.subjects import BROAD, CORRECTED, kind, ruleset, subject, subject_of
@@ -119,3 +120,28 @@ def test_targets_and_families_narrow_what_is_found() -> None:
 
 def test_a_corrected_table_has_no_findings() -> None:
     assert audit(subject(CORRECTED), [kind(), kind("host-wide-source-nat"), kind("broad-beside-corrected")]) == ()
+
+
+def test_a_rule_whose_packets_the_guard_binds_first_does_no_harm() -> None:
+    looked = subject(BROAD)
+    (finding,) = audit(looked, [kind()], Guard.of(Family.IPV4, looked.cluster, looked.localities))
+    assert (finding.severity, finding.shielded_by) == (Severity.INFO, "nft table ip natfix")
+    assert finding.message.endswith("; harmless now: nft table ip natfix binds these packets first")
+
+
+def test_what_the_guard_does_not_cover_is_judged_as_before() -> None:
+    other = "-s 172.7.121.0/24 ! -o br-1 -j MASQUERADE"
+    looked = subject(BROAD, other, "-o eth0 -j MASQUERADE")
+    guard = Guard.of(Family.IPV4, looked.cluster, looked.localities[:1])
+    found = audit(looked, [kind(), kind("host-wide-source-nat"), kind("wrong-exclusion")], guard)
+    assert [(finding.rule.number, finding.shielded_by != "", finding.severity.name) for finding in found] == [
+        (2, False, "HIGH"),
+        (3, False, "HIGH"),
+        (1, True, "INFO"),
+    ]
+
+
+def test_a_finding_about_words_has_nothing_to_shield() -> None:
+    looked = subject("-s 172.7.21.0/24 ! -d 0.0.0.0/0 -j MASQUERADE")
+    (finding,) = audit(looked, [kind("wrong-exclusion")], Guard.of(Family.IPV4, looked.cluster, looked.localities))
+    assert (finding.severity, finding.shielded_by) == (Severity.HIGH, "")

@@ -1,0 +1,74 @@
+"""Results of checks for tests of the report, and the schemas they are held to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from natfix.audit import Finding, Subject, audit
+from natfix.audit.guard import Guard
+from natfix.host.catalogue import read_catalogue
+from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
+from natfix.ruleset import Family, parse, parse_network
+
+SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
+CATALOGUE = read_catalogue(local="/nowhere")
+CLUSTER = ClusterOrigin((parse_network("172.7.0.0/16"),), "--cluster-cidr")
+GUESS = ClusterOrigin((parse_network("fd00:7::/32"), parse_network("fd00:9::/32")), "routes to peer subnets", guessed=True)
+BROAD = "-s 172.7.21.0/24 ! -o docker0 -j MASQUERADE"
+
+# One finding of each kind that the report treats in its own way, and words that are hard to show.
+TEXT = f"""\
+*nat
+:POSTROUTING ACCEPT [0:0]
+:CNI-1 - [0:0]
+[3:180] -A POSTROUTING {BROAD}
+-A POSTROUTING -s 172.7.21.0/24 -p icmp -g CNI-1
+-A POSTROUTING -m set --match-set "\udcff\x1b[2J" dst -j MASQUERADE
+-A POSTROUTING -s 172.7.121.0/24 ! -d 172.7.0.0/16 ! -o br-1 -j MASQUERADE
+-A POSTROUTING -s 172.7.121.0/24 ! -o br-1 -j MASQUERADE
+-A POSTROUTING -s 172.3.1.0/24 ! -d 172.7.0.0/16 ! -o br-2 -j MASQUERADE
+-A CNI-1 -j SNAT --to-source 10.4.7.21
+COMMIT
+"""
+
+
+def checked(*, live: bool) -> CheckedTable:
+    """TEXT as a file, or as the kernel of a host with docker0 and eth0."""
+    table = parse(TEXT.encode("utf-8", "surrogateescape"), "dump.save", Family.IPV4).table("nat", Family.IPV4)
+    assert table is not None
+    bridges = {"docker0": (parse_network("172.7.21.0/24"),), "br-1": (parse_network("172.7.121.0/24"),)} if live else {}
+    devices = {"eth0": "10.4.7.21"} if live else {}
+    subject = Subject(table, CLUSTER.networks, bridges, devices)
+    source = "iptables-nft" if live else "dump.save"
+    return CheckedTable(source, live, Family.IPV4, len(subject.rules), CLUSTER, audit(subject, CATALOGUE))
+
+
+def result(*, live: bool = False) -> CheckResult:
+    empty = CheckedTable("ip6tables-nft", live, Family.IPV6, 1, GUESS)
+    return CheckResult((checked(live=live), empty), ("look twice",))
+
+
+def shielded() -> CheckResult:
+    """A broad rule on a host whose guard keeps its packets from it."""
+    text = f"*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING {BROAD}\nCOMMIT\n"
+    table = parse(text.encode(), "iptables-nft").tables[0]
+    subject = Subject(table, CLUSTER.networks)
+    found = audit(subject, CATALOGUE, Guard.of(Family.IPV4, CLUSTER.networks, subject.localities))
+    return CheckResult((CheckedTable("iptables-nft", live=True, family=Family.IPV4, rules=1, cluster=CLUSTER, findings=found),))
+
+
+def findings() -> dict[str, Finding]:
+    """The findings by audit rule and number, as ``NAT001 1``."""
+    return {f"{each.kind.id} {each.rule.number}": each for each in checked(live=False).findings}
+
+
+def problems(document: dict[str, Any], schema: str) -> list[str]:
+    """What the schema of that name has against a document, after it was written and read."""
+    held = json.loads((SCHEMAS / schema).read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(held)
+    written = json.dumps(document, ensure_ascii=False).encode()
+    return [error.message for error in Draft202012Validator(held).iter_errors(json.loads(written))]

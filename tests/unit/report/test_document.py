@@ -1,0 +1,110 @@
+"""natfix/report/document.py: what a check found, as JSON that its schema describes."""
+
+from typing import Any
+
+import pytest
+
+from natfix._version import __version__
+from natfix.report.document import check_document, finding_document, readable
+from natfix.report.model import CheckResult
+from tests.unit.report.results import CATALOGUE, findings, problems, result, shielded
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_the_document_of_a_check_is_what_its_schema_says_for_files_and_hosts_alike(live: bool) -> None:  # noqa: FBT001
+    assert problems(check_document(result(live=live)), "check-1.json") == []
+    assert problems(check_document(CheckResult(())), "check-1.json") == []
+
+
+def test_a_file_and_a_host_differ_in_facts_and_not_in_form() -> None:
+    assert _form(check_document(result(live=True))["tables"][0]) == _form(check_document(result(live=False))["tables"][0])
+
+
+def _form(value: Any) -> Any:  # noqa: ANN401  (JSON)
+    if isinstance(value, dict):
+        return {name: _form(each) for name, each in value.items() if each is not None}
+    return {str(_form(each)) for each in value[:1]} if isinstance(value, list) else type(value)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"more": 1}, "Additional properties are not allowed ('more' was unexpected)"),
+        ({"schema": 2}, "1 was expected"),
+        ({"notes": None}, "None is not of type 'array'"),
+    ],
+)
+def test_the_schema_refuses_what_is_not_in_it(change: dict[str, Any], problem: str) -> None:
+    assert problems(check_document(result()) | change, "check-1.json") == [problem]
+
+
+def test_a_shielded_finding_says_by_what() -> None:
+    held = check_document(shielded())
+    assert problems(held, "check-1.json") == []
+    assert held["summary"] == {"info": 1}
+    assert held["tables"][0]["findings"][0]["shielded_by"] == "nft table ip natfix"
+
+
+def test_the_document_says_all_of_a_finding() -> None:
+    held = finding_document(findings()["NAT002 1"])
+    assert held == {
+        "id": "NAT002",
+        "name": "over-broad-snat",
+        "severity": "high",
+        "certain": True,
+        "message": "hides the addresses of 172.7.21.0/24 from the rest of the cluster",
+        "rule": {"text": "-A CNI-1 -j SNAT --to-source 10.4.7.21", "chain": "CNI-1", "number": 1, "line": 10, "counters": None},
+        "packet": {
+            "text": "icmp 172.7.21.2 -> 172.7.22.2 out eth0",
+            "source": "172.7.21.2",
+            "destination": "172.7.22.2",
+            "out_interface": "eth0",
+            "protocol": "icmp",
+            "source_port": None,
+            "destination_port": None,
+            "mark": 0,
+        },
+        "path": [
+            {
+                "text": "-A POSTROUTING -s 172.7.21.0/24 -p icmp -g CNI-1",
+                "chain": "POSTROUTING",
+                "number": 2,
+                "line": 5,
+                "counters": None,
+            },
+            held["rule"],
+        ],
+        "becomes": "10.4.7.21",
+        "unknown": [],
+        "behind": finding_document(findings()["NAT001 1"])["rule"],
+        "shielded_by": None,
+        "correctable": True,
+        "remediation": next(kind.remediation for kind in CATALOGUE if kind.id == "NAT002"),
+    }
+    assert held["behind"]["counters"] == {"packets": 3, "bytes": 180}
+
+
+def test_a_finding_about_words_has_no_packet() -> None:
+    held = finding_document(findings()["NAT005 6"])
+    assert (held["packet"], held["path"], held["becomes"], held["behind"]) == (None, [], None, None)
+
+
+def test_a_document_begins_with_its_versions_and_counts_what_it_found() -> None:
+    held = check_document(result())
+    assert list(held)[:2] == ["schema", "natfix"]
+    assert (held["schema"], held["natfix"]) == (1, __version__)
+    assert held["summary"] == {"high": 4, "medium": 1}
+    assert [(table["source"], table["live"], table["family"]) for table in held["tables"]] == [
+        ("dump.save", False, "ipv4"),
+        ("ip6tables-nft", False, "ipv6"),
+    ]
+    assert held["clusters"][1] == {
+        "networks": ["fd00:7::/32", "fd00:9::/32"],
+        "origin": "routes to peer subnets",
+        "guessed": True,
+    }
+
+
+def test_bytes_that_were_no_text_are_shown_as_such() -> None:
+    assert readable("a\udcffb") == "a\ufffdb"
+    assert "\ufffd" in finding_document(findings()["NAT006 3"])["unknown"][0]

@@ -1,0 +1,103 @@
+"""natfix/report/text.py: what a check found, for people."""
+
+from natfix.report.lines import plain
+from natfix.report.model import CheckResult
+from natfix.report.text import check_lines, cluster_lines, count, finding_lines
+from tests.unit.report.results import CLUSTER, GUESS, checked, findings, result, shielded
+
+
+def shown(name: str) -> list[str]:
+    return plain(finding_lines(findings()[name])).split("\n")
+
+
+def test_a_finding_shows_rule_packet_way_source_and_cure() -> None:
+    assert shown("NAT001 1") == [
+        "NAT001 high over-broad-masquerade: nat POSTROUTING, rule 1",
+        "    -A POSTROUTING -s 172.7.21.0/24 ! -o docker0 -j MASQUERADE",
+        "  hides the addresses of 172.7.21.0/24 from the rest of the cluster",
+        "  packet   tcp 172.7.21.2:40000 -> 172.7.22.2:80 out eth0",
+        "  way      POSTROUTING rule 1 -j MASQUERADE",
+        "  source   172.7.21.2 becomes the address of eth0",
+        "  cure     natfix apply excludes the cluster from it",
+        "",
+    ]
+
+
+def test_the_way_shows_every_jump() -> None:
+    assert "  way      POSTROUTING rule 2 -g CNI-1 -> CNI-1 rule 1 -j SNAT" in shown("NAT002 1")
+
+
+def test_a_rule_that_stands_behind_another_names_it() -> None:
+    assert "  behind   rule 1 of POSTROUTING, which comes first as long as it stands" in shown("NAT002 1")
+
+
+def test_a_rule_beside_its_corrected_form_is_deleted() -> None:
+    assert "  cure     natfix apply deletes it" in shown("NAT003 5")
+
+
+def test_a_possible_finding_says_what_it_depends_on_and_shows_no_controls() -> None:
+    lines = shown("NAT006 3")
+    assert lines[0] == "NAT006 high (possible) host-wide-source-nat: nat POSTROUTING, rule 3"
+    assert '  depends  on what natfix cannot evaluate: -m set --match-set "\udcff\ufffd[2J" dst' in lines
+    assert "\x1b" not in "".join(lines)
+
+
+def test_what_natfix_does_not_correct_is_cured_by_a_person() -> None:
+    lines = shown("NAT005 6")
+    assert lines[-3].startswith("  cure     Write the rule again with the cluster's CIDR, aligned to its prefix, ")
+    assert [line for line in lines if line.startswith("     ")] == [
+        "           the cluster CIDR it works with and where it comes from.",
+    ]
+
+
+def test_a_cure_is_not_promised_for_what_is_only_possible() -> None:
+    possible = next(iter(findings().values()))
+    doubted = type(possible)(possible.kind, possible.rule, possible.message, certain=False)
+    (cure,) = (line.text for line in finding_lines(doubted) if "cure" in line.text)
+    assert cure == "  cure     none by natfix apply, which leaves alone what is only possible: look at what it depends on"
+
+
+def test_a_rule_of_a_file_is_named_by_its_line_and_one_of_a_host_by_its_number() -> None:
+    for live, place in (
+        (False, "dump.save, line 4 (nat POSTROUTING, rule 1)"),
+        (True, "iptables-nft, nat POSTROUTING, rule 1"),
+    ):
+        table = checked(live=live)
+        assert next(iter(finding_lines(table.findings[0], table))).text == f"NAT001 high over-broad-masquerade: {place}"
+
+
+def test_severities_have_their_colours() -> None:
+    styles = {finding.kind.severity.name: next(iter(finding_lines(finding))).style for finding in checked(live=True).findings}
+    assert styles == {"HIGH": "bad", "MEDIUM": "warn", "LOW": "warn"}
+
+
+def test_a_check_names_clusters_tables_notes_findings_and_their_number() -> None:
+    lines = plain(check_lines(result())).split("\n")
+    assert lines[:7] == [
+        "cluster 172.7.0.0/16 (from --cluster-cidr)",
+        "cluster fd00:7::/32, fd00:9::/32 (from routes to peer subnets; a guess)",
+        "dump.save: 7 rules in nat POSTROUTING and what it reaches",
+        "ip6tables-nft: 1 rule in nat POSTROUTING and what it reaches",
+        "note: look twice",
+        "",
+        "NAT001 high over-broad-masquerade: dump.save, line 4 (nat POSTROUTING, rule 1)",
+    ]
+    assert lines[-3:] == ["", "5 findings: 4 high, 1 medium", ""]
+
+
+def test_a_check_that_found_nothing_says_so() -> None:
+    assert list(check_lines(CheckResult(())))[-1] == ("no rule hides a container address inside the cluster", "good")
+
+
+def test_a_finding_behind_the_guard_is_told_without_alarm() -> None:
+    lines = list(check_lines(shielded()))
+    assert "  source   172.7.21.2 would become the address of eth0" in [line.text for line in lines]
+    assert lines[-1] == ("1 finding: 1 info; harmless behind the guard, no container address is hidden", "good")
+
+
+def test_a_guessed_cluster_stands_out() -> None:
+    assert [line.style for line in cluster_lines([CLUSTER, GUESS])] == ["dim", "warn"]
+
+
+def test_things_are_counted_in_english() -> None:
+    assert [count(number, "rule") for number in (0, 1, 2)] == ["0 rules", "1 rule", "2 rules"]
