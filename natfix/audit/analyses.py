@@ -160,11 +160,8 @@ def _layers(subject: Subject, packets: PacketSet) -> Iterator[tuple[Rule, tuple[
 
 def _decider(subject: Subject, rule: Rule, outcomes: Iterable[Outcome]) -> Rule | None:
     """The rule that rewrites these packets as things stand, when it is another than *rule*."""
-    for outcome in outcomes:
-        for other in _decided(walk(subject.table, HOOK, outcome.packets)):
-            if other != rule:
-                return other
-    return None
+    deciding = (other for outcome in outcomes for other in _decided(walk(subject.table, HOOK, outcome.packets)))
+    return next((other for other in deciding if other != rule), None)
 
 
 def _any_certain(outcomes: Iterable[Outcome]) -> bool:
