@@ -10,8 +10,10 @@ from typing import Any, Literal, TypeAlias
 
 from natfix._version import __version__
 from natfix.app.ports import Backend, History, Record, Variant
+from natfix.audit.guard import table_name
 from natfix.errors import HostError, UsageError
 from natfix.plan import Plan
+from natfix.plan.guard import GuardChange
 from natfix.report.changes import PastChange
 from natfix.ruleset import Family
 
@@ -50,13 +52,14 @@ class Journey:
 
     Attributes:
         id: names it.
-        verb: ``apply`` or ``persist``.
+        verb: ``apply``, ``persist``, ``guard`` or ``unguard``.
         at: when it was begun.
         state: how far it came.
         tables: the nat tables it changes.
         files: the files it changes.
         session: the login it was made from, when it waits for a confirmation.
         version: the natfix that made it.
+        guard: what it changes of the guard; None for a change that is not about it.
     """
 
     id: str
@@ -67,6 +70,7 @@ class Journey:
     files: tuple[FileChange, ...] = ()
     session: str = ""
     version: str = __version__
+    guard: GuardChange | None = None
 
     def in_state(self, state: State) -> Journey:
         """The same change, further on."""
@@ -74,8 +78,9 @@ class Journey:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """The backends and files it changes."""
-        return (*dict.fromkeys(str(each.backend) for each in self.tables), *(each.path for each in self.files))
+        """The backends, files and tables of the guard it changes."""
+        guards = map(table_name, self.guard.families) if self.guard else ()
+        return (*dict.fromkeys(str(each.backend) for each in self.tables), *(each.path for each in self.files), *guards)
 
     def past(self) -> PastChange:
         """It as an entry of the history for people."""
@@ -105,6 +110,7 @@ class Journey:
                     }
                     for each in self.files
                 ],
+                "guard": None if self.guard is None else self.guard.to_json(),
             },
         )
 
@@ -126,6 +132,7 @@ class Journey:
                 files=tuple(_file(each) for each in data["files"]),
                 session=data["session"],
                 version=data["version"],
+                guard=_guard(data.get("guard")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise HostError(
@@ -144,6 +151,11 @@ def _file(data: dict[str, Any]) -> FileChange:
     return FileChange(
         data["path"], Family(data["family"]), None if before is None else b64decode(before), b64decode(data["after"])
     )
+
+
+def _guard(data: dict[str, Any] | None) -> GuardChange | None:
+    """What a record says of the guard, which natfix did not have at first."""
+    return None if data is None else GuardChange.from_json(data)
 
 
 def journeys(history: History) -> tuple[Journey, ...]:

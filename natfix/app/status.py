@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from natfix.app.guard import look as look_at_guard
 from natfix.app.machine import Machine
-from natfix.app.planning import Wishes, plan_change
+from natfix.app.planning import PlannedTable, Wishes, plan_change
 from natfix.app.record import journeys
+from natfix.audit.guard import table_name
 from natfix.report.changes import PlaceStatus, Status
+from natfix.report.guard import meaning
 
 
 def look(machine: Machine, wishes: Wishes) -> Status:
@@ -16,19 +21,29 @@ def look(machine: Machine, wishes: Wishes) -> Status:
     """
     planned = plan_change(machine, wishes)
     changing = {change.place for change in planned.changes}
-    tables = [
-        PlaceStatus(str(table.store.backend), len(table.looked.checked.findings), right=not table.looked.checked.findings)
-        for table in planned.tables
-    ]
+    tables = [_table(table) for table in planned.tables]
     files = [
         PlaceStatus(path, None, right=path not in changing)
         for path in dict.fromkeys((*machine.saved.paths().values(), *(file.path for file in planned.files)))
     ]
     past = [journey.past() for journey in journeys(machine.history)]
     return Status(
-        places=(*tables, *files),
+        places=(*tables, *files, *_guard(machine, wishes)),
         clusters=planned.clusters,
         last=past[-1] if past else None,
         waiting=tuple(each for each in past if each.state in {"waiting", "started"}),
         notes=planned.notes,
     )
+
+
+def _table(planned: PlannedTable) -> PlaceStatus:
+    """How one nat table is; what the guard makes harmless does not count."""
+    exposed = sum(not finding.shielded_by for finding in planned.looked.checked.findings)
+    return PlaceStatus(str(planned.store.backend), exposed, right=not exposed)
+
+
+def _guard(machine: Machine, wishes: Wishes) -> Iterator[PlaceStatus]:
+    """How the guard is; a table that is not there and that nobody wants is not worth a word."""
+    for table in look_at_guard(machine, wishes.clusters).tables:
+        if table.condition != "off":
+            yield PlaceStatus(table_name(table.family), None, table.condition == "on", meaning(table.condition))

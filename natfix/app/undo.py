@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from natfix.app.machine import Machine
 from natfix.app.ports import RulesetStore
 from natfix.app.record import UNDOABLE, FileChange, Journey, find, journeys
+from natfix.audit.guard import table_name
 from natfix.errors import NatfixError, UsageError
 from natfix.plan import Plan, compile_script, inverse, rewrite, ruleset_diff, take_from, text_diff
+from natfix.plan.guard import GuardChange
 from natfix.report.changes import Change, ChangeResult
 from natfix.ruleset import Ruleset
 
@@ -106,6 +108,7 @@ def take_back(machine: Machine, journey: Journey, *, dry_run: bool = False) -> t
     """Bring kernel and files back to before *journey*, as far as it is still there."""
     tables = tuple(_tables_back(machine.stores, journey))
     files = tuple(_files_back(machine, journey))
+    guard = _guard_back(machine, journey)
     if not dry_run:
         for table in tables:
             table.store.rehearse(table.script)
@@ -113,7 +116,27 @@ def take_back(machine: Machine, journey: Journey, *, dry_run: bool = False) -> t
             if file.before is not None:
                 machine.saved.validate(file.change.family, file.before)
         _carry_out(machine, tables, files)
-    return (*(table.change() for table in tables), *(file.as_change() for file in files))
+        machine.guard.put(guard)
+    return (*(table.change() for table in tables), *(file.as_change() for file in files), *guard_changes(guard))
+
+
+def guard_changes(change: GuardChange) -> tuple[Change, ...]:
+    """A change of the guard for the report, one for each of its tables."""
+    return tuple(Change(table_name(family), change.diff_of(family), change.script_of(family)) for family in change.families)
+
+
+def _guard_back(machine: Machine, journey: Journey) -> GuardChange:
+    """What of the guard becomes as it was before *journey*; nothing when that is not about the guard.
+
+    Raises:
+        UsageError: the guard was changed again since, and that change is not taken back yet.
+    """
+    if journey.guard is None:
+        return GuardChange()
+    for later in reversed(journeys(machine.history)):
+        if later.guard is not None and later.id > journey.id and later.state in UNDOABLE:
+            raise UsageError(f"the guard was changed again by {later.id}", hint=f"Take that back first: natfix undo {later.id}")
+    return journey.guard.back(machine.guard.read())
 
 
 def _carry_out(machine: Machine, tables: Iterable[_TableBack], files: Sequence[_FileBack]) -> None:

@@ -58,6 +58,8 @@ def status_lines(status: Status) -> Iterator[Line]:
 def _condition(place: PlaceStatus) -> str:
     if place.findings:
         return f"{count(place.findings, 'finding')}; see: natfix check"
+    if place.condition:
+        return place.condition
     return "right" if place.right else "lacks a correction; see: natfix diff"
 
 

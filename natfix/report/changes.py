@@ -79,11 +79,13 @@ class PlaceStatus:
         place: a backend or a file's path.
         findings: how many findings a backend has; None for a file.
         right: whether it is as natfix wants it.
+        condition: how it is, in words; empty where that follows from the rest.
     """
 
     place: str
     findings: int | None
     right: bool
+    condition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
