@@ -20,6 +20,7 @@ COMMANDS = {
     "confirm": "Keep a change made with `natfix apply --confirm`.",
     "status": "Tell what holds now on this host.",
     "history": "Tell what natfix changed, when.",
+    "guard": "Keep container addresses whatever other rules say: on, off or status.",
     "lab": "Show the fault and its repair on two hosts made for it.",
 }
 

@@ -80,12 +80,22 @@ def catalogue(rules: Sequence[str]) -> tuple[AuditRule, ...]:
 
 def clusters(cidrs: Sequence[str], stores: Sequence[RulesetStore]) -> tuple[Cluster, ...]:
     """Find the clusters of this host, for the families that have nat rules."""
+    return _clusters(cidrs, sorted({store.backend.family for store in stores}))
+
+
+def all_clusters(cidrs: Sequence[str]) -> tuple[Cluster, ...]:
+    """Find the clusters of this host, of both families."""
+    from natfix.ruleset import Family  # noqa: PLC0415
+
+    return _clusters(cidrs, tuple(Family))
+
+
+def _clusters(cidrs: Sequence[str], families: Sequence[Family]) -> tuple[Cluster, ...]:
     from natfix.app.cluster import find_cluster  # noqa: PLC0415
     from natfix.host.files import HostFiles  # noqa: PLC0415
     from natfix.host.links import HostLinks  # noqa: PLC0415
     from natfix.host.processes import HostProcesses  # noqa: PLC0415
 
-    families: tuple[Family, ...] = tuple(sorted({store.backend.family for store in stores}))
     return find_cluster(cidrs, files=HostFiles(), processes=HostProcesses(), links=HostLinks(), families=families)
 
 
