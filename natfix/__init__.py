@@ -2,11 +2,11 @@
 
 The public API; everything else may change between versions::
 
-    from natfix import Family, Subject, audit, parse, parse_network, read_catalogue
+    from natfix import Family, Subject, audit_table, parse, parse_network, read_catalogue
 
     ruleset = parse(data, "dump.save")
     table = ruleset.table("nat", Family.IPV4)
-    for finding in audit(Subject(table, (parse_network("172.7.0.0/16"),)), read_catalogue()):
+    for finding in audit_table(Subject(table, (parse_network("172.7.0.0/16"),)), read_catalogue()):
         print(finding.kind.id, finding.rule, finding.packet)
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from natfix._version import __version__
 
 if TYPE_CHECKING:
-    from natfix.audit import AuditRule, Finding, Severity, Subject, audit, load_rule
+    from natfix.audit import AuditRule, Finding, Severity, Subject, audit_table, load_rule
     from natfix.errors import (
         BusyError,
         ConfigError,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from natfix.ruleset import Chain, Family, Rule, Ruleset, Table, parse, parse_network, render
 
 _HOMES = {
-    "natfix.audit": ("AuditRule", "Finding", "Severity", "Subject", "audit", "load_rule"),
+    "natfix.audit": ("AuditRule", "Finding", "Severity", "Subject", "audit_table", "load_rule"),
     "natfix.errors": (
         "BusyError",
         "ConfigError",
@@ -80,7 +80,7 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "__version__",
-    "audit",
+    "audit_table",
     "compile_script",
     "inverse",
     "load_rule",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from natfix.app.cluster import Cluster
 from natfix.app.ports import Interface, Links, Route, RulesetStore
-from natfix.audit import AuditRule, Subject, audit
+from natfix.audit import AuditRule, Subject, audit_table
 from natfix.audit.guard import Guard, guard_of
 from natfix.errors import UsageError
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
@@ -105,7 +105,7 @@ def _look(  # noqa: PLR0913  (one place where a table meets all that decides abo
 ) -> Looked:
     cluster = next((each for each in clusters if each.family is table.family), None)
     origin = ClusterOrigin(cluster.networks, cluster.origin, cluster.guessed) if cluster else None
-    findings = audit(subject, catalogue, guard)
+    findings = audit_table(subject, catalogue, guard)
     return Looked(ruleset, subject, CheckedTable(ruleset.source, live, table.family, len(subject.rules), origin, findings))
 
 

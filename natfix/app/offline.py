@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from natfix.app.check import check_texts
 from natfix.app.cluster import Cluster
-from natfix.audit import AuditRule, Subject, audit
+from natfix.audit import AuditRule, Subject, audit_table
 from natfix.plan import repair, rewrite, text_diff
 from natfix.report.changes import Change, ChangeResult
 from natfix.ruleset import Ruleset, render
@@ -28,7 +28,7 @@ def correct_text(ruleset: Ruleset, clusters: Sequence[Cluster], catalogue: Seque
         table = corrected.table("nat", cluster.family)
         if table is not None:
             subject = Subject(table, cluster.networks)
-            corrected = rewrite(corrected, table, repair(subject, audit(subject, catalogue)))
+            corrected = rewrite(corrected, table, repair(subject, audit_table(subject, catalogue)))
     before, after = render(ruleset), render(corrected)
     changes = (Change(ruleset.source, text_diff(before, after, ruleset.source)),) if before != after else ()
     remaining = tuple(finding for finding in checked.findings if not finding.correctable)

@@ -55,7 +55,7 @@ class Finding:
         return self.certain and self.kind.fix != "none"
 
 
-def audit(subject: Subject, catalogue: Iterable[AuditRule], guard: Guard | None = None) -> tuple[Finding, ...]:
+def audit_table(subject: Subject, catalogue: Iterable[AuditRule], guard: Guard | None = None) -> tuple[Finding, ...]:
     """Look at one nat table with every audit rule.
 
     Args:

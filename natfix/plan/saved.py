@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from natfix.audit import AuditRule, Subject, audit
+from natfix.audit import AuditRule, Subject, audit_table
 from natfix.audit.analyses import without_destination
 from natfix.audit.subject import HOOK, excluded_destination
 from natfix.packets import SOURCE_NAT_TARGETS, Intervals
@@ -92,7 +92,7 @@ def take_from(saved: bytes, source: str, family: Family, before: bytes | None, a
 def _corrected(ruleset: Ruleset, running: Subject, catalogue: Iterable[AuditRule]) -> Ruleset:
     """Correct the broad rules that the file itself holds."""
     subject = Subject(_nat(ruleset, running.family), running.cluster, running.bridges, running.devices)
-    return rewrite(ruleset, subject.table, repair(subject, audit(subject, catalogue)))
+    return rewrite(ruleset, subject.table, repair(subject, audit_table(subject, catalogue)))
 
 
 def _missing(wanted: Plan, table: Table) -> Plan:

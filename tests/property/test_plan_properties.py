@@ -10,7 +10,7 @@ from typing import TypeAlias
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natfix.audit import Subject, audit
+from natfix.audit import Subject, audit_table
 from natfix.host.catalogue import read_catalogue
 from natfix.packets import Intervals, Names, PacketSet, walk
 from natfix.packets.bits import Bits
@@ -160,7 +160,7 @@ def planned(host: Host) -> tuple[Plan, Ruleset]:
     """The plan for a table, and the text after it."""
     ruleset = host.ruleset
     subject = host.subject(ruleset)
-    plan = repair(subject, audit(subject, CATALOGUE))
+    plan = repair(subject, audit_table(subject, CATALOGUE))
     return plan, rewrite(ruleset, subject.table, plan)
 
 
@@ -229,7 +229,7 @@ def test_what_a_plan_does_not_name_keeps_its_words_and_order(host: Host) -> None
 @given(hosts())
 def test_a_plan_names_only_source_nat_rules_that_findings_name(host: Host) -> None:
     subject = host.subject(host.ruleset)
-    findings = audit(subject, CATALOGUE)
+    findings = audit_table(subject, CATALOGUE)
     correctable = {finding.rule for finding in findings if finding.correctable}
     plan = repair(subject, findings)
     assert {edit.old for edit in plan.edits} <= correctable
@@ -314,7 +314,7 @@ def test_a_plan_leaves_every_packet_alone_that_it_does_not_protect(host: Host, d
 def test_after_a_plan_what_still_hides_a_container_is_named_by_a_finding_without_a_cure(host: Host) -> None:
     _, after = planned(host)
     subject = host.subject(after)
-    findings = audit(subject, CATALOGUE)
+    findings = audit_table(subject, CATALOGUE)
     assert [finding.rule for finding in findings if finding.correctable] == []
     remaining = {finding.rule for finding in findings}
     for locality in subject.localities:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from natfix.audit import AuditRule, Example, Finding, Subject, audit, load_rule
+from natfix.audit import AuditRule, Example, Finding, Subject, audit_table, load_rule
 from natfix.host.catalogue import packaged_rules, read_catalogue
 from natfix.plan import repair, rewrite
 from natfix.ruleset import Ruleset, Table, parse, render
@@ -27,7 +27,7 @@ def _nat(ruleset: Ruleset, example: Example) -> Table:
 
 def _look(ruleset: Ruleset, kind: AuditRule, example: Example) -> tuple[Subject, tuple[Finding, ...]]:
     subject = Subject(_nat(ruleset, example), example.cluster)
-    return subject, audit(subject, [kind, *(each for each in CATALOGUE if each is not kind and kind is not TAUGHT)])
+    return subject, audit_table(subject, [kind, *(each for each in CATALOGUE if each is not kind and kind is not TAUGHT)])
 
 
 @pytest.mark.parametrize(("kind", "example"), EXAMPLES)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from natfix.audit import Subject, audit
+from natfix.audit import Subject, audit_table
 from natfix.audit.rulefile import FixKind
 from natfix.errors import NatfixError
 from natfix.plan.edit import Edit, Plan, own_chain_name
@@ -19,7 +19,7 @@ def rule(spec: str) -> Rule:
 
 
 def plan_for(looked: Subject) -> Plan:
-    return repair(looked, audit(looked, [EXCLUDE, DELETE]))
+    return repair(looked, audit_table(looked, [EXCLUDE, DELETE]))
 
 
 def test_a_broad_rule_is_replaced_by_its_corrected_form() -> None:
@@ -35,7 +35,7 @@ def test_a_broad_rule_whose_corrected_form_stands_there_goes() -> None:
 def test_what_has_no_fix_or_is_only_possible_is_left_alone(fix: FixKind) -> None:
     doubt = [] if fix == "none" else ["-m set --match-set cluster dst -j ACCEPT"]
     looked = subject(*doubt, BROAD)
-    findings = audit(looked, [kind(fix=fix)])
+    findings = audit_table(looked, [kind(fix=fix)])
     assert len(findings) == 1
     assert not repair(looked, findings)
 
@@ -54,7 +54,7 @@ def test_two_rules_with_one_corrected_form_bring_it_once() -> None:
 def test_edits_stand_in_the_order_of_the_ruleset() -> None:
     other = "-s 172.7.121.0/24 ! -o br-1 -j MASQUERADE"
     looked = subject(other, BROAD)
-    findings = audit(looked, [EXCLUDE])
+    findings = audit_table(looked, [EXCLUDE])
     assert [edit.old.spec for edit in repair(looked, reversed(findings)).edits] == [other, BROAD]
 
 
@@ -84,4 +84,4 @@ def test_an_own_chain_that_grows_remembers_what_it_held() -> None:
 def test_a_rule_without_a_corrected_form_is_never_deleted() -> None:
     looked = subject(BROAD)
     with pytest.raises(NatfixError, match="T001 wants this rule deleted, but its corrected form is not there: -A POSTROUTING"):
-        repair(looked, audit(looked, [kind(fix="delete")]))
+        repair(looked, audit_table(looked, [kind(fix="delete")]))

@@ -8,7 +8,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from natfix.audit import Finding, Subject, audit
+from natfix.audit import Finding, Subject, audit_table
 from natfix.audit.guard import Guard
 from natfix.host.catalogue import read_catalogue
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
@@ -44,7 +44,7 @@ def checked(*, live: bool) -> CheckedTable:
     devices = {"eth0": "10.4.7.21"} if live else {}
     subject = Subject(table, CLUSTER.networks, bridges, devices)
     source = "iptables-nft" if live else "dump.save"
-    return CheckedTable(source, live, Family.IPV4, len(subject.rules), CLUSTER, audit(subject, CATALOGUE))
+    return CheckedTable(source, live, Family.IPV4, len(subject.rules), CLUSTER, audit_table(subject, CATALOGUE))
 
 
 def result(*, live: bool = False) -> CheckResult:
@@ -57,7 +57,7 @@ def shielded() -> CheckResult:
     text = f"*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING {BROAD}\nCOMMIT\n"
     table = parse(text.encode(), "iptables-nft").tables[0]
     subject = Subject(table, CLUSTER.networks)
-    found = audit(subject, CATALOGUE, Guard.of(Family.IPV4, CLUSTER.networks, subject.localities))
+    found = audit_table(subject, CATALOGUE, Guard.of(Family.IPV4, CLUSTER.networks, subject.localities))
     return CheckResult((CheckedTable("iptables-nft", live=True, family=Family.IPV4, rules=1, cluster=CLUSTER, findings=found),))
 
 
