@@ -27,6 +27,7 @@ def apply(
     keep_connections: Annotated[
         bool, typer.Option("--keep-connections", help="Leave connections that carry the old rewrite in conntrack.")
     ] = False,
+    leave_guarded: options.LeaveGuarded = False,
     confirm: Annotated[
         float,
         typer.Option(metavar="SECONDS", min=0, help="Undo everything after so long, unless a new login says `natfix confirm`."),
@@ -59,6 +60,7 @@ def apply(
             persist=not no_persist,
             file=file,
             keep_connections=keep_connections,
+            leave_guarded=leave_guarded,
             confirm=confirm,
         )
         result = (preview if dry_run else apply_change)(wiring.machine(wait), wishes)

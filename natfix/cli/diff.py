@@ -14,6 +14,7 @@ def diff(
     output: options.OutputFormat = Format.TEXT,
     no_persist: options.NoPersist = False,
     file: options.SaveFile = None,
+    leave_guarded: options.LeaveGuarded = False,
     rules: options.Rules = None,
 ) -> None:
     """Show exactly what `natfix apply` would change, in the kernel and in files; change nothing.
@@ -25,7 +26,7 @@ def diff(
     from natfix.report.change_text import change_lines  # noqa: PLC0415
 
     machine = wiring.machine(0)
-    wishes = wiring.wishes(cluster_cidr or [], rules or [], persist=not no_persist, file=file)
+    wishes = wiring.wishes(cluster_cidr or [], rules or [], persist=not no_persist, file=file, leave_guarded=leave_guarded)
     result = preview(machine, wishes)
     if output is Format.JSON:
         emit_json(change_document(result))

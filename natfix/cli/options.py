@@ -27,3 +27,6 @@ NoPersist: TypeAlias = Annotated[bool, typer.Option("--no-persist", help="Leave 
 SaveFile: TypeAlias = Annotated[
     str | None, typer.Option("--file", metavar="PATH", help="Save to this file instead of the one that is loaded at boot.")
 ]
+LeaveGuarded: TypeAlias = Annotated[
+    bool, typer.Option("--leave-guarded", help="Leave running rules alone that the guard makes harmless.")
+]
