@@ -108,6 +108,7 @@ def wishes(
     full: bool = False,
     file: str | None = None,
     keep_connections: bool = False,
+    leave_guarded: bool = False,
     confirm: float = 0,
 ) -> Wishes:
     """Put together what the user wants of a change of this host."""
@@ -121,6 +122,7 @@ def wishes(
         full=full,
         file=file,
         keep_connections=keep_connections,
+        leave_guarded=leave_guarded,
         confirm=confirm,
     )
 
