@@ -106,7 +106,9 @@ def _look(  # noqa: PLR0913  (one place where a table meets all that decides abo
     cluster = next((each for each in clusters if each.family is table.family), None)
     origin = ClusterOrigin(cluster.networks, cluster.origin, cluster.guessed) if cluster else None
     findings = audit_table(subject, catalogue, guard)
-    return Looked(ruleset, subject, CheckedTable(ruleset.source, live, table.family, len(subject.rules), origin, findings))
+    subnets = tuple(network for locality in subject.localities for network in locality.networks)
+    checked = CheckedTable(ruleset.source, live, table.family, len(subject.rules), origin, findings, subnets)
+    return Looked(ruleset, subject, checked)
 
 
 def _result(looked: Sequence[Looked], notes: list[str]) -> CheckResult:
@@ -120,6 +122,9 @@ def _result(looked: Sequence[Looked], notes: list[str]) -> CheckResult:
         notes.append(
             f"{table.source}: no {version} cluster CIDR is known, so its {table.rules} rules were not judged by packets"
         )
+    for table in judged:
+        if table.rules and not table.subnets:
+            notes.append(f"{table.source}: no container subnet in the cluster is known here, so there is nothing to hide")
     return CheckResult(tuple(each.checked for each in looked), tuple(notes))
 
 

@@ -6,7 +6,7 @@ A splitter answers None where nobody can tell from the rule alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from natfix.packets.bits import ALL_BITS
@@ -139,6 +139,18 @@ def _choice(name: str, modelled: frozenset[str]) -> Splitter:
         return _by_choice(packets, name, wanted) if wanted <= modelled else None
 
     return split
+
+
+def in_known_set(packets: PacketSet, options: Sequence[Option]) -> Split | None:
+    """Split by ``-m set``, whose sets are the host's business but for one.
+
+    kube-proxy's KUBE-LOOP-BACK holds endpoints that call themselves (pkg/proxy/ipvs/ipset.go): no packet between different
+    addresses is ever in it.
+    """
+    known = [option.values[:1] for option in options] in ([("KUBE-LOOP-BACK",)], [("KUBE-6-LOOP-BACK",)])
+    if not known or options[0].negated or packets.source & packets.destination:
+        return None
+    return (), (packets,)
 
 
 def _everything(packets: PacketSet, _: Option) -> Split:

@@ -67,7 +67,7 @@ class Intervals:
 
     def __le__(self, other: Self) -> bool:
         """Whether everything in this one is in *other*."""
-        return not self - other
+        return all(any(low <= first and last <= high for low, high in other.ranges) for first, last in self.ranges)
 
     @property
     def size(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from natfix.packets.fields import SPLITTERS, Split
+from natfix.packets.fields import SPLITTERS, Split, in_known_set
 from natfix.packets.packetset import PacketSet
 from natfix.ruleset import Option, Rule
 
@@ -85,6 +85,8 @@ def _parts(group: list[Option]) -> Iterator[tuple[Option, ...]]:
 def _split(packets: PacketSet, test: tuple[Option, ...], unreadable: frozenset[str]) -> Split | None:
     """Split by one test; None when natfix cannot tell."""
     option = test[0]
+    if option.name == "match":
+        return in_known_set(packets, test[1:]) if option.value == "set" else None
     splitter = SPLITTERS.get((option.owner, option.name))
     split = splitter(packets, option) if splitter and option.name not in unreadable else None
     if split is not None and option.negated:

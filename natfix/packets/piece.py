@@ -108,16 +108,19 @@ class Flow:
         return Flow([*surely, *changed, *instead], self.leaving, self.ended)
 
 
-def merged(pieces: Sequence[Piece]) -> list[Piece]:
-    """Drop pieces that others on the same way cover; a certain one covers a possible one, never the reverse."""
-    if not any(piece.unknown for piece in pieces):
-        return list(pieces)
-    kept: list[Piece] = []
-    # What is certain comes first, as it can cover the rest.
-    for piece in sorted(pieces, key=lambda each: bool(each.unknown)):
-        if not _is_covered(piece, kept):
-            kept = [other for other in kept if not _is_covered(other, (piece,))]
-            kept.append(piece)
+def merged(pieces: Sequence[Piece], others: Sequence[Piece]) -> list[Piece]:
+    """Put *others* to *pieces*, without those that one on the same way covers.
+
+    A certain one covers a possible one, never the reverse. *pieces* are taken to be merged already, so that a rule
+    that changes little costs little.
+    """
+    if not any(piece.unknown for piece in (*pieces, *others)):
+        return [*pieces, *others]
+    kept = list(pieces)
+    for other in others:
+        if not any(_covers(piece, other) for piece in kept):
+            kept = [piece for piece in kept if not _covers(other, piece)]
+            kept.append(other)
     return kept
 
 
@@ -125,8 +128,5 @@ def _is_untouched(piece: Piece, before: Piece) -> bool:
     return (piece.turns, piece.change) == (before.turns, before.change)
 
 
-def _is_covered(piece: Piece, others: Iterable[Piece]) -> bool:
-    return any(
-        piece.change == other.change and bool(piece.unknown) >= bool(other.unknown) and piece.packets <= other.packets
-        for other in others
-    )
+def _covers(piece: Piece, other: Piece) -> bool:
+    return piece.change == other.change and bool(piece.unknown) <= bool(other.unknown) and other.packets <= piece.packets

@@ -59,24 +59,30 @@ class _Walker:
                 break
             if rule not in self.skip:
                 flow = self.rule(rule, pieces)
-                pieces = merged(flow.onward)
+                pieces = flow.onward
                 gone.leaving.extend(flow.leaving)
                 gone.ended.extend(flow.ended)
         self.stack.pop()
-        return Flow(onward=merged([*pieces, *gone.leaving]), ended=gone.ended)
+        return Flow(onward=merged(pieces, gone.leaving), ended=gone.ended)
 
     def rule(self, rule: Rule, pieces: list[Piece]) -> Flow:
-        flow = Flow()
+        untouched: list[Piece] = []
+        gone = Flow()
         for piece in pieces:
-            flow.add(self.through(rule, piece))
-        return flow
+            flow = self.through(rule, piece)
+            if flow is None:
+                untouched.append(piece)
+            else:
+                gone.add(flow)
+        gone.onward = merged(untouched, gone.onward)
+        return gone
 
-    def through(self, rule: Rule, piece: Piece) -> Flow:
-        """Send one piece through a rule; where the rule changes nothing, the piece stays whole."""
+    def through(self, rule: Rule, piece: Piece) -> Flow | None:
+        """Send one piece through a rule; None when the rule changes nothing, and the piece goes on whole."""
         inside, outside, doubtful = piece.parted(rule)
         flows = [(part, self.target(rule, part)) for part in inside]
         if all(flow.brings_back(part) for part, flow in flows):
-            return Flow(onward=[piece])
+            return None
         whole = Flow(onward=outside)
         for part, flow in flows:
             whole.add(flow.doubted(piece, part) if doubtful else flow)

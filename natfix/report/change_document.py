@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from natfix.report.changes import Change, ChangeResult, PastChange, Status
+from natfix.report.changes import Change, ChangeResult, PastChange, Status, Watcher
 from natfix.report.document import cluster_document, finding_document, headed, readable
 
 
@@ -38,7 +38,21 @@ def status_document(status: Status) -> dict[str, Any]:
         last=_past(status.last) if status.last else None,
         waiting=[_past(each) for each in status.waiting],
         notes=list(status.notes),
+        watcher=_watcher(status.watcher) if status.watcher else None,
     )
+
+
+def _watcher(watcher: Watcher) -> dict[str, Any]:
+    return {
+        "pid": watcher.pid,
+        "alive": watcher.alive,
+        "since": watcher.since,
+        "corrections": watcher.corrections,
+        "last": readable(watcher.last) or None,
+        "fights": [{"rule": readable(rule), "writer": readable(who) or None} for rule, who in watcher.fights.items()],
+        "refused": readable(watcher.refused) or None,
+        "unsaved": readable(watcher.unsaved) or None,
+    }
 
 
 def _change(change: Change) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from natfix.report.changes import ChangeResult, PastChange, PlaceStatus, Status
-from natfix.report.lines import Line, Style, diff_lines
+from natfix.report.changes import ChangeResult, PastChange, PlaceStatus, Status, Watcher
+from natfix.report.lines import Line, Style, diff_lines, shown
 from natfix.report.text import cluster_lines, count, finding_lines
 
 
@@ -53,6 +53,24 @@ def status_lines(status: Status) -> Iterator[Line]:
             else f"was not finished; take it back with: natfix undo {change.id}"
         )
         yield Line(f"{change.id} {what}", "warn")
+    if status.watcher:
+        yield from _watcher_lines(status.watcher)
+
+
+def _watcher_lines(watcher: Watcher) -> Iterator[Line]:
+    if not watcher.alive:
+        yield Line(f"the watcher (pid {watcher.pid}) has ended without a word; what it did last may be unfinished", "warn")
+        return
+    done = count(watcher.corrections, "correction")
+    yield Line(f"watched by pid {watcher.pid} since {watcher.since}, {done}")
+    if watcher.last:
+        yield Line(f"last correction: {shown(watcher.last)}", "dim")
+    for rule, writer in watcher.fights.items():
+        yield Line(f"{shown(writer) or 'somebody'} keeps putting this rule back: {shown(rule)}", "bad")
+    if watcher.refused:
+        yield Line(f"the watcher cannot do its work: {shown(watcher.refused)}", "bad")
+    if watcher.unsaved:
+        yield Line(f"not saved for the next boot: {shown(watcher.unsaved)}", "warn")
 
 
 def _condition(place: PlaceStatus) -> str:

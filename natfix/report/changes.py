@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from natfix.audit import Finding
 from natfix.report.model import ClusterOrigin
@@ -89,6 +90,31 @@ class PlaceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Watcher:
+    """The `natfix watch` of a host.
+
+    Attributes:
+        pid: its process.
+        alive: whether it still runs; False for one that ended without a word.
+        since: when it was started, ISO 8601 in UTC.
+        corrections: how many rules it corrected.
+        last: the newest correction, with its time; empty when there was none.
+        fights: for each rule that somebody keeps putting back who that is.
+        refused: why its last look could not be finished; empty when it could.
+        unsaved: why a file that is loaded at boot lacks a correction; empty when none does.
+    """
+
+    pid: int
+    alive: bool
+    since: str
+    corrections: int = 0
+    last: str = ""
+    fights: Mapping[str, str] = field(default_factory=dict)
+    refused: str = ""
+    unsaved: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What holds on a host.
 
@@ -98,6 +124,7 @@ class Status:
         last: the newest change natfix made.
         waiting: changes that wait for a confirmation, or during which natfix died.
         notes: what else the reader should know.
+        watcher: the `natfix watch` that keeps it so, if there is or was one.
     """
 
     places: tuple[PlaceStatus, ...]
@@ -105,6 +132,7 @@ class Status:
     last: PastChange | None = None
     waiting: tuple[PastChange, ...] = ()
     notes: tuple[str, ...] = ()
+    watcher: Watcher | None = None
 
     @property
     def right(self) -> bool:

@@ -44,6 +44,7 @@ def _table(table: CheckedTable) -> dict[str, Any]:
         "live": table.live,
         "family": _family(table),
         "rules": table.rules,
+        "subnets": [str(network) for network in table.subnets],
         "findings": [finding_document(finding) for finding in table.findings],
     }
 

@@ -35,6 +35,7 @@ class CheckedTable:
         rules: how many rules POSTROUTING reaches, itself included.
         cluster: the cluster it was judged by; None when no cluster of its family is known.
         findings: worst first.
+        subnets: the container subnets of this host that it was judged for.
     """
 
     source: str
@@ -43,6 +44,7 @@ class CheckedTable:
     rules: int
     cluster: ClusterOrigin | None
     findings: tuple[Finding, ...] = ()
+    subnets: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ def check_lines(result: CheckResult) -> Iterator[Line]:
     """What a check found."""
     yield from cluster_lines(result.clusters)
     for table in result.tables:
-        yield Line(f"{table.source}: {count(table.rules, 'rule')} in nat POSTROUTING and what it reaches", "dim")
+        subnets = f"; container subnets {', '.join(map(str, table.subnets))}" if table.subnets else ""
+        yield Line(f"{table.source}: {count(table.rules, 'rule')} in nat POSTROUTING and what it reaches{subnets}", "dim")
     yield from (Line(f"note: {note}", "warn") for note in result.notes)
     for table in result.tables:
         for finding in table.findings:

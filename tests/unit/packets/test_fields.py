@@ -4,7 +4,7 @@ import pytest
 
 from natfix.packets import Intervals, PacketSet
 from natfix.packets.bits import ALL_BITS, Bits
-from natfix.packets.fields import SPLITTERS, Split, parse_mark
+from natfix.packets.fields import SPLITTERS, Split, in_known_set, parse_mark
 from natfix.packets.packetset import ADDRESS_TYPES
 from natfix.ruleset import Family
 from tests.unit.packets.tables import addresses, everything, option, tcp
@@ -115,6 +115,22 @@ def test_either_port_is_met_by_the_one_or_the_other() -> None:
     whole = Intervals.of([(0, 65535)])
     assert values("source_port", parts) == ([some, rest], [rest])
     assert values("destination_port", parts) == ([whole, some], [rest])
+
+
+@pytest.mark.parametrize("name", ["KUBE-LOOP-BACK", "KUBE-6-LOOP-BACK"])
+def test_the_set_of_hairpins_holds_no_packet_to_another_address(name: str) -> None:
+    apart = everything().having("source", addresses("10.1.0.0/16")).having("destination", addresses("10.2.0.0/16"))
+    assert in_known_set(apart, [option(f"-m set --match-set {name} dst,dst,src")]) == ((), (apart,))
+
+
+@pytest.mark.parametrize("words", ["--match-set cluster dst", "! --match-set KUBE-LOOP-BACK dst,dst,src"])
+def test_any_other_set_and_what_is_not_in_one_stay_open(words: str) -> None:
+    apart = everything().having("source", addresses("10.1.0.0/16")).having("destination", addresses("10.2.0.0/16"))
+    assert in_known_set(apart, [option(f"-m set {words}")]) is None
+
+
+def test_a_packet_that_may_call_itself_may_be_a_hairpin() -> None:
+    assert in_known_set(everything(), [option("-m set --match-set KUBE-LOOP-BACK dst,dst,src")]) is None
 
 
 def test_marks_split_into_as_many_sets_as_there_are_bits() -> None:

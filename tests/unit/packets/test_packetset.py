@@ -58,6 +58,9 @@ def test_a_set_with_other_marks_is_not_within() -> None:
 
 def test_every_protocol_number_has_one_name_that_iptables_writes() -> None:
     assert all(PROTOCOLS[name] == number for number, name in PROTOCOL_NAMES.items())
+    assert {number: PROTOCOL_NAMES[number] for number in (4, 6, 17, 41, 47, 51, 89, 132)} == {
+        4: "ipencap", 6: "tcp", 17: "udp", 41: "ipv6", 47: "gre", 51: "ah", 89: "ospf", 132: "sctp",
+    }  # fmt: skip
     assert PROTOCOL_NAMES[58] == "icmpv6"
 
 

@@ -85,23 +85,25 @@ def test_in_doubt_what_left_or_ended_may_also_go_on() -> None:
 
 def test_a_certain_piece_covers_a_possible_one_and_never_the_reverse() -> None:
     possible = START.doubted(["x"])
-    assert merged([possible, START]) == [START]
-    assert merged([part(possible, TEN), START]) == [START]
-    assert merged([possible, part(START, TEN)]) == [part(START, TEN), possible]
+    assert merged([possible], [START]) == [START]
+    assert merged([START], [possible]) == [START]
+    assert merged([part(possible, TEN)], [START]) == [START]
+    assert merged([possible], [part(START, TEN)]) == [possible, part(START, TEN)]
 
 
 def test_of_two_possible_pieces_the_wider_one_stays() -> None:
     possible = START.doubted(["x"])
-    assert merged([part(possible, TEN), possible]) == [possible]
-    assert merged([possible, part(possible, TEN)]) == [possible]
-    assert merged([part(possible, TEN), part(possible, REST)]) == [part(possible, TEN), part(possible, REST)]
+    assert merged([part(possible, TEN)], [possible]) == [possible]
+    assert merged([possible], [part(possible, TEN)]) == [possible]
+    assert merged([], [part(possible, TEN), possible, possible]) == [possible]
+    assert merged([part(possible, TEN)], [part(possible, REST)]) == [part(possible, TEN), part(possible, REST)]
 
 
 def test_pieces_with_other_marks_cover_nothing() -> None:
     possible = START.doubted(["x"])
     marked = replace(START, change=Change(1, 1))
-    assert merged([marked, possible]) == [marked, possible]
+    assert merged([marked], [possible]) == [marked, possible]
 
 
 def test_certain_pieces_stay_as_they_are() -> None:
-    assert merged([part(START, TEN), part(START, REST)]) == [part(START, TEN), part(START, REST)]
+    assert merged([part(START, TEN)], [part(START, REST)]) == [part(START, TEN), part(START, REST)]
