@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from natfix.packets.bits import ALL_BITS
 from natfix.packets.intervals import Intervals
+from natfix.packets.names import Names
 from natfix.packets.packetset import ADDRESS_TYPES, PORTED, PROTOCOLS, STATES, PacketSet
 from natfix.ruleset import Option, parse_network
 
@@ -63,10 +64,14 @@ def _range(name: str) -> Splitter:
     return split
 
 
-def _interface(packets: PacketSet, option: Option) -> Split:
-    inside = packets.out_interface.within(option.value)
-    outside = packets.out_interface.excluding(option.value)
-    return _pair(packets, "out_interface", inside, outside)
+def _interface(name: str) -> Splitter:
+    def split(packets: PacketSet, option: Option) -> Split | None:
+        has: Names | None = getattr(packets, name)
+        if has is None:
+            return None
+        return _pair(packets, name, has.within(option.value), has.excluding(option.value))
+
+    return split
 
 
 def _protocol(packets: PacketSet, option: Option) -> Split | None:
@@ -163,7 +168,8 @@ _TRACKED = STATES | {"ESTABLISHED", "INVALID", "UNTRACKED"}
 SPLITTERS: dict[tuple[str, str], Splitter] = {
     ("", "source"): _address("source"),
     ("", "destination"): _address("destination"),
-    ("", "out-interface"): _interface,
+    ("", "in-interface"): _interface("in_interface"),
+    ("", "out-interface"): _interface("out_interface"),
     ("", "protocol"): _protocol,
     ("iprange", "src-range"): _range("source"),
     ("iprange", "dst-range"): _range("destination"),

@@ -1,8 +1,8 @@
 """Sets of interface names, as ``-i`` and ``-o`` can describe them.
 
-A pattern is a name (``docker0``) or a prefix (``cali+``); ``+`` alone is every name. What rules carve out of the set of
-all names is always "one pattern, without some others", because two patterns either contain each other or have nothing in
-common.
+A pattern is a name (``docker0``) or a prefix (``cali+``); ``+`` alone is every name. The empty name stands for no device:
+before it is routed, a packet leaves by none. What rules carve out of the set of all names is always "one pattern, without
+some others", because two patterns either contain each other or have nothing in common.
 """
 
 from __future__ import annotations

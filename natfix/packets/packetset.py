@@ -53,6 +53,8 @@ class PacketSet:
         destination_type: what it calls the destination.
         state: the state of the connection; the nat table sees NEW and RELATED only (nf_nat_core.c,
             nf_nat_inet_fn).
+        in_interface: names of the interface the packet came in by; None when nobody can tell what ``-i`` meets, as in
+            POSTROUTING, where it depends on the kernel (none before Linux 5.6).
     """
 
     family: Family
@@ -66,6 +68,7 @@ class PacketSet:
     source_type: frozenset[str] = ADDRESS_TYPES
     destination_type: frozenset[str] = ADDRESS_TYPES
     state: frozenset[str] = field(default=STATES)
+    in_interface: Names | None = None
 
     def having(self, name: str, value: Any) -> PacketSet:  # noqa: ANN401  (the field decides)
         """The same set with another value for one field."""
@@ -77,7 +80,12 @@ class PacketSet:
 
     def __le__(self, other: PacketSet) -> bool:
         """Whether every packet in this set is in *other*."""
-        return all(getattr(self, each) <= getattr(other, each) for each in _FIELD_NAMES)
+        return all(_is_within(getattr(self, each), getattr(other, each)) for each in _FIELD_NAMES)
+
+
+def _is_within(one: Any, other: Any) -> bool:  # noqa: ANN401  (the field decides)
+    """Whether the values *one* of a field are all in *other*; what nobody can tell is only within itself."""
+    return one is other or (one is not None and other is not None and bool(one <= other))
 
 
 _FIELD_NAMES = tuple(each.name for each in fields(PacketSet))
@@ -90,11 +98,12 @@ class Packet:
     Attributes:
         source: where it comes from.
         destination: where it goes.
-        out_interface: the device it leaves by.
+        out_interface: the device it leaves by; empty where that is not decided yet.
         protocol: name or number.
         source_port: None for protocols without ports.
         destination_port: None for protocols without ports.
         mark: the firewall mark.
+        in_interface: the device it came in by; empty where that does not matter.
     """
 
     source: Address
@@ -104,13 +113,16 @@ class Packet:
     source_port: int | None = None
     destination_port: int | None = None
     mark: int = 0
+    in_interface: str = ""
 
     def __str__(self) -> str:
         """Spell it as ``tcp 172.7.21.2:40000 -> 172.7.22.2:80 out eth0``."""
+        ways = f" in {self.in_interface}" if self.in_interface else ""
+        ways += f" out {self.out_interface}" if self.out_interface else ""
         mark = f" mark {self.mark:#x}" if self.mark else ""
         source = _end(self.source, self.source_port)
         destination = _end(self.destination, self.destination_port)
-        return f"{self.protocol} {source} -> {destination} out {self.out_interface}{mark}"
+        return f"{self.protocol} {source} -> {destination}{ways}{mark}"
 
 
 def _end(where: Address, port: int | None) -> str:
@@ -124,21 +136,22 @@ def witness(packets: PacketSet, *, devices: tuple[str, ...] = (), near: Interval
 
     Args:
         packets: the set; not empty.
-        devices: names to prefer for the device it leaves by.
-        near: addresses beside which the destination should lie, usually the local subnet.
+        devices: names to prefer for the devices it comes in and leaves by.
+        near: addresses beside which its other end should lie, usually the local subnet.
     """
     protocol = _pick(packets.protocol, (PROTOCOLS["tcp"], PROTOCOLS["udp"], PROTOCOLS["icmp"]))
     ported = protocol in PORTED
     beside = (near.ranges[-1][1] + 3,) if near else ()
     hosts = (packets.destination.ranges[-1][0] + 2, packets.destination.ranges[0][0] + 2)
     return Packet(
-        source=address(_pick(packets.source, (packets.source.ranges[0][0] + 2,)), packets.family),
+        source=address(_pick(packets.source, (*beside, packets.source.ranges[0][0] + 2)), packets.family),
         destination=address(_pick(packets.destination, (*beside, *hosts)), packets.family),
         out_interface=packets.out_interface.sample(*devices),
         protocol=PROTOCOL_NAMES.get(protocol, str(protocol)),
         source_port=_pick(packets.source_port, (40000,)) if ported else None,
         destination_port=_pick(packets.destination_port, (80, 443, 53)) if ported else None,
         mark=packets.mark.value,
+        in_interface=packets.in_interface.sample(*devices) if packets.in_interface else "",
     )
 
 

@@ -12,7 +12,9 @@ from natfix.packets.piece import Piece
 from natfix.ruleset import Rule, parse_network
 
 SOURCE_NAT_TARGETS = frozenset({"MASQUERADE", "SNAT", "NETMAP", "SAME"})
-_PASSING_TARGETS = frozenset({"", "LOG", "NFLOG", "ULOG", "TRACE", "AUDIT", "CONNSECMARK", "SECMARK", "SET"})
+_PASSING_TARGETS = frozenset(
+    {"", "LOG", "NFLOG", "ULOG", "TRACE", "AUDIT", "CONNSECMARK", "SECMARK", "SET", "CT", "NOTRACK", "TCPMSS"}
+)
 
 
 def rewritten(rule: Rule, piece: Piece) -> list[Outcome]:

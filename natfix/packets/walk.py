@@ -2,8 +2,8 @@
 
 Semantics (ip_tables.c, ipt_do_table; nf_tables_core.c, nft_do_chain): rules in order; ``-j CHAIN`` goes in and comes back
 after the rule, ``-g CHAIN`` comes back to the caller of this chain; RETURN leaves a user-defined chain and, in a
-built-in one, applies the policy; ACCEPT, DROP, MASQUERADE, SNAT end the table. The result is a partition of the packets:
-every packet is in exactly one outcome, unless a match that natfix cannot evaluate stood on its way; then it may be in
+built-in one, applies the policy; ACCEPT, DROP, REJECT, MASQUERADE, SNAT end the table. The result is a partition of the
+packets: every packet is in exactly one outcome, unless a match that natfix cannot evaluate stood on its way; then it may be in
 several, and these are marked as possible.
 """
 
@@ -18,6 +18,8 @@ from natfix.ruleset import Chain, Rule, Table
 
 # nf_tables allows 16 (NFT_JUMP_STACK_SIZE), and nobody nests chains of the legacy backend deeper than this either.
 _DEEPEST = 100
+# What a filter rule does with a packet in the end; it is no matter here whether its sender is told.
+_ENDS = {"ACCEPT": Fate.ACCEPT, "DROP": Fate.DROP, "REJECT": Fate.DROP}
 
 
 def walk(table: Table, chain: str, packets: PacketSet, *, skip: frozenset[Rule] = frozenset()) -> tuple[Outcome, ...]:
@@ -95,8 +97,8 @@ class _Walker:
             return self.jump(rule, chain, piece)
         if target == "RETURN":
             return Flow(leaving=[piece])
-        if target in {"ACCEPT", "DROP"}:
-            return Flow(ended=[piece.outcome(Fate[target], rule)])
+        if target in _ENDS:
+            return Flow(ended=[piece.outcome(_ENDS[target], rule)])
         if target in SOURCE_NAT_TARGETS:
             return Flow(ended=rewritten(rule, piece))
         return Flow(onward=[passed(rule, piece)])

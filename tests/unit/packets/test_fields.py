@@ -2,7 +2,7 @@
 
 import pytest
 
-from natfix.packets import Intervals, PacketSet
+from natfix.packets import Intervals, Names, PacketSet
 from natfix.packets.bits import ALL_BITS, Bits
 from natfix.packets.fields import SPLITTERS, Split, in_known_set, parse_mark
 from natfix.packets.packetset import ADDRESS_TYPES
@@ -31,6 +31,19 @@ def test_addresses_split_in_two() -> None:
 def test_several_networks_are_any_of_them() -> None:
     inside, _ = values("destination", split("-d 10.0.0.0/8,11.0.0.0/8,172.16.0.0/12", everything()))
     assert inside == [addresses("10.0.0.0/7", "172.16.0.0/12")]
+
+
+def test_the_device_a_packet_came_in_by_splits_only_where_it_is_known() -> None:
+    assert split("-i eth0", everything()) is None
+    coming = everything().having("in_interface", Names())
+    assert values("in_interface", split("-i eth+", coming)) == ([Names("eth+")], [Names().excluding("eth+")])
+    assert split("-i +", coming) == ((coming,), ())
+
+
+def test_before_routing_a_packet_leaves_by_no_device() -> None:
+    unrouted = everything().having("out_interface", Names(""))
+    assert split("-o docker0", unrouted) == ((), (unrouted,))
+    assert split("-o +", unrouted) == ((unrouted,), ())
 
 
 def test_ipv6_addresses_split_in_two() -> None:

@@ -42,10 +42,12 @@ def test_another_set_has_another_value_for_one_field_alone() -> None:
         ("source_type", frozenset({"LOCAL"})),
         ("destination_type", frozenset({"LOCAL"})),
         ("state", frozenset({"NEW"})),
+        ("in_interface", Names("eth0")),
     ],
 )
 def test_a_set_is_within_another_when_each_field_is(name: str, value: object) -> None:
-    whole, part = HIDDEN, HIDDEN.having(name, value)
+    whole = HIDDEN.having("in_interface", Names())
+    part = whole.having(name, value)
     assert part <= whole
     assert not whole <= part
 
@@ -54,6 +56,24 @@ def test_a_set_with_other_marks_is_not_within() -> None:
     unmarked = HIDDEN
     assert unmarked <= HIDDEN.having("mark", Bits(0, 0))
     assert not unmarked <= HIDDEN.having("mark", Bits(1))
+
+
+def test_what_nobody_can_tell_of_a_set_is_only_within_itself() -> None:
+    told = HIDDEN.having("in_interface", Names())
+    unmarked = HIDDEN
+    assert unmarked <= HIDDEN.having("mark", Bits(0, 0))
+    assert not told <= unmarked
+    assert not unmarked <= told
+
+
+def test_a_packet_on_its_way_in_tells_by_which_device_it_came() -> None:
+    coming = HIDDEN.having("in_interface", Names().excluding("docker0")).having("protocol", Intervals.single(6))
+    shown = witness(
+        coming.having("source", REST).having("destination", PODS).having("out_interface", Names("docker0")), near=PODS
+    )
+    assert str(shown) == "tcp 172.7.22.2:40000 -> 172.7.21.2:80 in eth0 out docker0"
+    before_routing = coming.having("out_interface", Names(""))
+    assert str(witness(before_routing, devices=("eth7",))).endswith(":80 in eth7")
 
 
 def test_every_protocol_number_has_one_name_that_iptables_writes() -> None:

@@ -40,6 +40,13 @@ def test_what_no_rule_decides_meets_the_policy() -> None:
     assert fates(nat("A: -j RETURN", "-g A", policy="DROP")) == ["drop"]
 
 
+def test_a_filter_table_also_refuses_and_looks_at_the_way_in() -> None:
+    coming = PODS.having("in_interface", Names("eth0"))
+    table = nat("-i eth1 -j ACCEPT", "-p tcp -j CT --notrack", "-i eth0 -j REJECT --reject-with icmp-port-unreachable")
+    assert fates(table, coming) == ["drop"]
+    assert fates(table) == ["accept?", "drop?", "accept?"]
+
+
 def test_the_rule_that_decides_and_the_way_there_are_told() -> None:
     table = nat("-s 172.7.0.0/16 -j A", f"A: {HIDDEN}")
     assert told(table) == [("source-nat", f"-s 172.7.0.0/16 -j A; {HIDDEN}", HIDDEN, ())]
