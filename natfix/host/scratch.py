@@ -13,6 +13,9 @@ from natfix.host.programs import Done, run
 from natfix.host.script import read_script, says_the_same
 from natfix.ruleset import Chain, Rule, Table
 
+# With CAP_SYS_ADMIN; and for who has it not, such as the watcher's unit, by way of a user namespace (user_namespaces(7)).
+_WAYS = (("--net",), ("--user", "--map-root-user", "--net"))
+
 
 def run_in_scratch(*command: str, data: bytes = b"", environment: Mapping[str, str] | None = None) -> Done:
     """Run a program in a network namespace of its own, without any device but a loopback that is down.
@@ -20,13 +23,16 @@ def run_in_scratch(*command: str, data: bytes = b"", environment: Mapping[str, s
     Raises:
         HostError: no rights to make one, or what programs.run raises.
     """
-    done = run("unshare", "--net", "--", *command, data=data, environment=environment)
-    if done.complaint.startswith("unshare:"):
-        raise HostError(
-            f"no scratch network namespace can be made: {done.complaint.partition(': ')[2]}",
-            hint="It needs root (CAP_SYS_ADMIN); many containers forbid it.",
-        )
-    return done
+    complaints: list[str] = []
+    for way in _WAYS:
+        done = run("unshare", *way, "--", *command, data=data, environment=environment)
+        if not done.complaint.startswith("unshare:"):
+            return done
+        complaints.append(done.complaint.partition(": ")[2])
+    raise HostError(
+        f"no scratch network namespace can be made: {complaints[0]}",
+        hint="It needs root (CAP_SYS_ADMIN), or user namespaces that are allowed; many containers forbid both.",
+    )
 
 
 def stand_in(table: Table, script: str) -> str:

@@ -44,12 +44,32 @@ def test_a_program_in_scratch_changes_nothing_outside(netns: str) -> None:
     assert Path("/proc/thread-self/net/ip_tables_names").read_text() == ""
 
 
+# Runs the real unshare as a service would that was given no CAP_SYS_ADMIN.
+CONFINED = 'exec setpriv --bounding-set -sys_admin --no-new-privs /usr/bin/unshare "$@"\n'
+
+
+def confine(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "unshare").write_text(f"#!/bin/sh\n{script}")
+    (folder / "unshare").chmod(stat.S_IRWXU)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("restore", ["iptables-nft-restore", "iptables-legacy-restore", "ip6tables-nft-restore"])
+def test_without_cap_sys_admin_a_user_namespace_gives_one(
+    restore: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, netns: str
+) -> None:
+    confine(CONFINED, tmp_path, monkeypatch)
+    assert run_in_scratch(restore, data=b"*nat\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n").complaint == ""
+    assert command("nft", "list", "tables") == ""
+    assert Path("/proc/thread-self/net/ip_tables_names").read_text() == ""
+
+
 @pytest.mark.kernel
 def test_a_scratch_namespace_that_is_forbidden_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "unshare").write_text('#!/bin/sh\nexec setpriv --bounding-set -sys_admin /usr/bin/unshare "$@"\n')
-    (tmp_path / "unshare").chmod(stat.S_IRWXU)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(HostError, match="no scratch network namespace can be made: unshare failed") as caught:
+    refusal = 'case $1 in --user) echo "unshare: unshare failed: No space left on device" >&2; exit 1;; esac\n'
+    confine(refusal + CONFINED, tmp_path, monkeypatch)
+    with pytest.raises(HostError, match="no scratch network namespace can be made: unshare failed: Operation") as caught:
         run_in_scratch("true")
     assert "CAP_SYS_ADMIN" in str(caught.value)
 
