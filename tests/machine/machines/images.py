@@ -1,0 +1,167 @@
+"""Root folders of whole Debian systems: made once by debootstrap, then kept in a cache outside of the checkout.
+
+An image is known by what it is made of: another package or another last step is another image, and the old one goes when
+nobody uses it. It is never written to; a machine works on an overlay of it.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.netns import command
+
+RELEASES = ("bookworm", "trixie", "sid")
+
+# docker.io brings Docker 20.10 in bookworm, 26.1 in trixie and 28.5 in sid; from trixie on its client is a package of its own.
+PACKAGES = (
+    "busybox-static",
+    "conntrack",
+    "dbus",
+    "docker.io",
+    "iproute2",
+    "iptables",
+    "iptables-persistent",
+    "kmod",
+    "nftables",
+    "procps",
+    "python3",
+    "python3-prometheus-client",
+    "python3-systemd",
+    "supervisor",
+    "systemd",
+    "systemd-sysv",
+)
+# debootstrap knows no virtual packages: firewalld's polkitd asks for a logind, which libpam-systemd provides.
+ALSO = {"bookworm": (), "trixie": ("docker-cli", "firewalld", "libpam-systemd"), "sid": ("docker-cli",)}
+
+# Speed: nothing here has to survive a power cut, and nobody reads manuals.
+DPKG = """\
+force-unsafe-io
+path-exclude=/usr/share/doc/*
+path-exclude=/usr/share/man/*
+path-exclude=/usr/share/locale/*
+"""
+
+# The last step, in the image. iptables-persistent has saved the empty rules it was installed under: a fresh host has no
+# such file. Programs that a test wants running are switched on by that test. Timers would only disturb measurements.
+FINISH = """\
+rm -f /etc/dpkg/dpkg.cfg.d/natfix /etc/hostname /etc/resolv.conf /etc/iptables/rules.v4 /etc/iptables/rules.v6
+apt-get clean
+rm -rf /var/lib/apt/lists/* /var/log/bootstrap.log
+for unit in supervisor.service firewalld.service; do
+    [ ! -e /lib/systemd/system/$unit ] || systemctl --quiet disable $unit
+done
+systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \\
+    e2scrub_reap.service fstrim.timer man-db.timer console-getty.service getty@tty1.service
+"""
+
+# Processes that a step leaves behind, and what it mounts, go with these namespaces.
+APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--")
+# What runs in the image while it is made must not see this machine's rules, let alone change them.
+INSIDE = ("unshare", "--net", *APART[1:-1], "--", "chroot")
+SECONDS = 500
+
+Say = Callable[[str], None]
+
+
+@contextmanager
+def image(release: str, say: Say) -> Iterator[Path]:
+    """Give the root folder of a *release*, which stays as long as this context; tell on *say* when it has to be made."""
+    folder = _cache() / f"{release}-{_key(release)}"
+    with folder.with_suffix(".lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        while not folder.is_dir():
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.is_dir():
+                _make(release, folder, say)
+                _remove_unused(release, folder)
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        yield folder
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME")
+    folder = Path(home or "/var/cache") / "natfix" / "machines"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _packages(release: str) -> tuple[str, ...]:
+    return tuple(sorted(PACKAGES + ALSO[release]))
+
+
+def _key(release: str) -> str:
+    return hashlib.sha256("\n".join([*_packages(release), DPKG, FINISH]).encode()).hexdigest()[:12]
+
+
+def _make(release: str, folder: Path, say: Say) -> None:
+    """Make an image beside its place, and move it there when it is whole."""
+    partial = folder.with_suffix(".partial")
+    # What a run that was killed has left; nobody else makes this one, as it is locked.
+    shutil.rmtree(partial, ignore_errors=True)
+    start = time.monotonic()
+    say(f"making the {release} image in {folder} (1 to 2 minutes, once)")
+    try:
+        _bootstrap(release, partial)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    say(f"made the {release} image in {time.monotonic() - start:.0f} s")
+
+
+def _bootstrap(release: str, root: Path) -> None:
+    include = f"--include={','.join(_packages(release))}"
+    first = ("debootstrap", "--foreign", "--variant=minbase", include, release, str(root), _mirror())
+    _step(root, *APART, *first)
+    (root / "etc/dpkg/dpkg.cfg.d").mkdir(parents=True, exist_ok=True)
+    (root / "etc/dpkg/dpkg.cfg.d/natfix").write_text(DPKG, encoding="utf-8")
+    _step(root, *INSIDE, str(root), "/debootstrap/debootstrap", "--second-stage")
+    _step(root, *INSIDE, str(root), "/bin/sh", "-e", "-c", FINISH)
+
+
+def _step(root: Path, *words: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **_proxies()}
+    done = subprocess.run(
+        words, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, timeout=SECONDS
+    )
+    if done.returncode != 0:
+        log = root / "debootstrap/debootstrap.log"
+        more = log.read_text(errors="replace")[-3000:] if log.exists() else ""
+        raise AssertionError(f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout[-3000:]}\n{more}")
+
+
+def _mirror() -> str:
+    """Ask apt where this machine gets Debian itself from: neither its security updates nor what others publish."""
+    form = "$(COMPONENT) $(RELEASE) $(REPO_URI) $(ORIGIN)"
+    lines = command("apt-get", "indextargets", "--format", form, "Created-By: Packages").splitlines()
+    main = [words for words in (line.split() for line in lines) if words[0] == "main" and "-" not in words[1]]
+    assert main, "apt knows no Debian archive on this machine, so there is nothing to make images from"
+    # The origin is known only where package lists have been fetched.
+    return min(main, key=lambda words: words[3:] != ["Debian"])[2]
+
+
+def _proxies() -> dict[str, str]:
+    """Find the proxies by which apt or this process gets to the archive."""
+    found = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
+    with suppress(AssertionError):
+        if proxy := command("apt-config", "dump", "--format", "%v%n", "Acquire::http::Proxy").strip():
+            found["http_proxy"] = proxy
+    return found
+
+
+def _remove_unused(release: str, kept: Path) -> None:
+    """Remove images of a *release* that are made of something else, unless a run of another checkout uses one."""
+    for lock in _cache().glob(f"{release}-*.lock"):
+        folder = lock.with_suffix("")
+        if folder == kept:
+            continue
+        with lock.open("w", encoding="utf-8") as handle, suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.unlink(missing_ok=True)
