@@ -31,9 +31,10 @@ class GuardStore(Protocol):
         ...
 
     def put(self, change: GuardChange) -> None:
-        """Make *change* in one kernel transaction, whatever its tables are meanwhile; other families' tables stay.
+        """Make *change* in one kernel transaction; tables that it does not speak of stay.
 
         Raises:
+            ConflictError: somebody changed the guard meanwhile; nothing was changed.
             HostError: no rights, no nft, or the kernel refused; nothing was changed.
         """
         ...

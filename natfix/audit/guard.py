@@ -9,18 +9,17 @@ from __future__ import annotations
 import string
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from ipaddress import summarize_address_range
 from typing import Any, Self
 
 from natfix.audit.subject import Locality
-from natfix.packets import Intervals, PacketSet, address
+from natfix.packets import Intervals, PacketSet
 from natfix.ruleset import Family, Network
 
 TABLE = "natfix"
 # Marks, each with its mask, by which others ask for masquerade: kube-proxy, CNI's portmap and netavark, tailscale.
 MARKS = ((0x4000, 0x4000), (0x2000, 0x2000), (0x40000, 0xFF0000))
-# nft has no way to write a quote in a name, and reads a last * as "whatever follows".
-_NAME_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_.@+")
+# What the names of chains and sets in nft are made of; each bridge gives its name to one of both.
+_NAME_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,8 @@ class Guard:
 
     Attributes:
         family: IPv4 or IPv6.
-        cluster: where packets go that keep their source; sorted, neighbours merged.
-        localities: where they come from, and the bridge that leads back there, sorted by bridge; no address twice.
+        cluster: where packets go that keep their source; sorted, none inside another.
+        localities: where they come from, and the bridge that leads back there, sorted by bridge; their networks as above.
         connections: how many it has kept so far; says nothing about what it keeps.
     """
 
@@ -41,14 +40,14 @@ class Guard:
 
     @classmethod
     def of(cls, family: Family, cluster: Iterable[Network], localities: Iterable[Locality], connections: int = 0) -> Self:
-        """Make the guard of these subnets; equal ones are equal however their networks were written."""
-        found: dict[str, Intervals] = {}
+        """Make the guard of these subnets; what is said twice is kept once, with its bridge where somebody names one."""
+        found: dict[str, list[Network]] = {}
         for locality in localities:
-            found[locality.bridge] = found.get(locality.bridge, Intervals()) | locality.addresses
-        at_home = Intervals.of(one for bridge, addresses in found.items() if bridge for one in addresses.ranges)
-        found[""] = found.get("", Intervals()) - at_home
-        kept = tuple(Locality(networks_of(found[bridge], family), bridge) for bridge in sorted(found) if found[bridge])
-        return cls(family, networks_of(Intervals.networks(cluster), family), kept, connections)
+            found.setdefault(locality.bridge, []).extend(locality.networks)
+        at_home = Intervals.networks(network for bridge, networks in found.items() if bridge for network in networks)
+        found[""] = [network for network in found.get("", ()) if not Intervals.networks([network]) <= at_home]
+        kept = tuple(Locality(_apart(found[bridge]), bridge) for bridge in sorted(found) if found[bridge])
+        return cls(family, _apart(cluster), kept, connections)
 
     def __bool__(self) -> bool:
         """Whether it keeps anything."""
@@ -61,12 +60,12 @@ class Guard:
 
     @property
     def subnets(self) -> tuple[Network, ...]:
-        """Every subnet whose packets it keeps."""
-        return networks_of(self._sources, self.family)
+        """Every subnet whose packets it keeps; sorted, none inside another."""
+        return _apart(network for locality in self.localities for network in locality.networks)
 
     @property
     def _sources(self) -> Intervals:
-        return Intervals.of(one for locality in self.localities for one in locality.addresses.ranges)
+        return Intervals.networks(self.subnets)
 
     def keeps(self, other: Self) -> bool:
         """Whether it keeps all that *other* does, for the same cluster; more subnets do no harm."""
@@ -131,10 +130,13 @@ def can_be_named(bridge: str) -> bool:
     return set(bridge) <= _NAME_CHARACTERS
 
 
-def networks_of(addresses: Intervals, family: Family) -> tuple[Network, ...]:
-    """The fewest networks that hold exactly these addresses."""
-    return tuple(
-        network
-        for first, last in addresses.ranges
-        for network in summarize_address_range(address(first, family), address(last, family))
-    )
+def _apart(networks: Iterable[Network]) -> tuple[Network, ...]:
+    """Sort *networks* and leave out those inside another; an interval set of nft takes no overlap.
+
+    Neighbours stay apart, so that another one beside them changes nothing about them.
+    """
+    kept: list[Network] = []
+    for network in sorted(networks, key=lambda one: (int(one.network_address), one.prefixlen)):
+        if not kept or int(network.network_address) > int(kept[-1].broadcast_address):
+            kept.append(network)
+    return tuple(kept)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from natfix.app.guard_ports import GuardStore
 from natfix.audit.guard import TABLE, Guard, HeldGuards, nft_family, table_name
-from natfix.errors import HostError
+from natfix.errors import ConflictError, HostError, NatfixError
 from natfix.host.nfnetlink import Nfnetlink, needs_root
 from natfix.host.nftables import has_table
 from natfix.host.programs import Done, find, run
@@ -47,6 +47,7 @@ class NftGuardStore(GuardStore):
         """Make *change* with one ``nft -f``.
 
         Raises:
+            ConflictError: somebody changed it meanwhile; nothing was changed.
             HostError: no rights, no nft, or the kernel refused; nothing was changed.
         """
         if change:
@@ -76,8 +77,10 @@ def _listing(family: Family) -> object:
     raise _refused(done, f"read ({table_name(family)})")
 
 
-def _refused(done: Done, what: str) -> HostError:
+def _refused(done: Done, what: str) -> NatfixError:
     if "Operation not permitted" in done.complaint:
         return needs_root()
+    if "No such file" in done.complaint:
+        return ConflictError(f"somebody changed the guard meanwhile; nothing was changed: {done.complaint}", hint="Try again.")
     hint = "It needs nft 0.9.0 or later with JSON (nft --version)." if "JSON" in done.complaint else None
     return HostError(f"the guard cannot be {what}: {done}: {done.complaint}", hint=hint)

@@ -7,13 +7,11 @@ Everything that natfix would not have written makes the whole no guard, for then
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import ip_address
 from typing import Any, Final
 
-from natfix.audit.guard import MARKS, TABLE, Guard, networks_of, nft_family
+from natfix.audit.guard import MARKS, TABLE, Guard, nft_family
 from natfix.audit.subject import Locality
-from natfix.packets import Intervals
-from natfix.plan.guard import PRIORITY
+from natfix.plan.guard_text import PRIORITY, home_name
 from natfix.ruleset import Family, Network, parse_network
 
 _ACCEPT: Final = {"accept": None}
@@ -55,10 +53,11 @@ class _Listing:
     def guard(self) -> Guard:
         """The guard that this table is."""
         homes = dict(self._homes())
-        sets = {name: self._set(name) for name in ("subnets", "cluster")}
+        sets = {name: self._set(name) for name in ("subnets", "cluster", *homes.values())}
         bare: dict[tuple[str, str], dict[str, Any]] = {("chain", chain): {} for chain in homes.values()}
         _check(self.named == {**_OBJECTS, **bare} and self.rules.keys() == {"guard", *homes.values()})
-        localities = [Locality(self._home(chain), bridge) for bridge, chain in homes.items()]
+        _check(all(self.rules[chain] == [_accepted("==", self._field("saddr"), f"@{chain}")] for chain in homes.values()))
+        localities = [Locality(sets[chain], bridge) for bridge, chain in homes.items()]
         return Guard.of(self.family, sets["cluster"], [*localities, Locality(sets["subnets"])], self._connections())
 
     def _homes(self) -> Iterator[tuple[str, str]]:
@@ -66,21 +65,13 @@ class _Listing:
         verdicts = dict(self.named["map", "homes"].pop("elem"))
         _check(verdicts.pop("lo") == _ACCEPT)
         for bridge, verdict in verdicts.items():
-            yield bridge, verdict["jump"]["target"]
-
-    def _home(self, chain: str) -> tuple[Network, ...]:
-        ((match, verdict),) = self.rules[chain]
-        right = match["match"]["right"]
-        _check([match, verdict] == _accepted("==", self._field("saddr"), right))
-        return self._networks(right["set"] if isinstance(right, dict) and "set" in right else [right])
+            _check(verdict == {"jump": {"target": home_name(bridge)}})
+            yield bridge, home_name(bridge)
 
     def _set(self, name: str) -> tuple[Network, ...]:
         content = self.named.pop(("set", name))
         _check(content["type"] == f"ipv{self.family.value}_addr" and content["flags"] in ("interval", ["interval"]))
-        return self._networks(content["elem"])
-
-    def _networks(self, elements: Iterable[Any]) -> tuple[Network, ...]:
-        return networks_of(Intervals.of(map(_range, elements)), self.family)
+        return tuple(map(_network, content["elem"]))
 
     def _connections(self) -> int:
         """Check the rules of the guard itself; tell how many connections it has kept."""
@@ -106,15 +97,11 @@ def _accepted(operator: str, left: object, right: object) -> list[Any]:
     return [{"match": {"op": operator, "left": left, "right": right}}, _ACCEPT]
 
 
-def _range(element: Any) -> tuple[int, int]:  # noqa: ANN401  (JSON)
-    """The first and the last address of a member of a set: an address, a prefix or a range."""
+def _network(element: Any) -> Network:  # noqa: ANN401  (JSON)
+    """A member of a set: an address or a prefix."""
     if isinstance(element, str):
-        return int(ip_address(element)), int(ip_address(element))
-    if "range" in element:
-        first, last = map(ip_address, element["range"])
-        return int(first), int(last)
-    network = parse_network(f"{element['prefix']['addr']}/{element['prefix']['len']}")
-    return int(network.network_address), int(network.broadcast_address)
+        return parse_network(element)
+    return parse_network(f"{element['prefix']['addr']}/{element['prefix']['len']}")
 
 
 def _check(holds: bool) -> None:  # noqa: FBT001  (a condition)
