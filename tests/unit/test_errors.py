@@ -25,9 +25,9 @@ def test_no_two_branches_share_an_exit_code_of_their_own() -> None:
     assert sorted(own) == [2, 3, 4, 5, 6]
 
 
-def test_no_error_ends_like_success_or_findings_or_an_interrupt() -> None:
-    taken = {errors.EXIT_OK, errors.EXIT_FOUND, errors.EXIT_INTERRUPTED}
-    assert taken == {0, 1, 130}
+def test_no_error_ends_like_success_or_findings_or_a_defect_or_an_interrupt() -> None:
+    taken = {errors.EXIT_OK, errors.EXIT_FOUND, errors.EXIT_DEFECT, errors.EXIT_INTERRUPTED}
+    assert taken == {0, 1, 70, 130}
     assert taken.isdisjoint(each.exit_code for each in TREE.values())
 
 

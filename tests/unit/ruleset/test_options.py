@@ -49,6 +49,7 @@ def test_negation_of_iptables_before_1_4_3_stands_before_the_value() -> None:
         ("", "source", True, "1.1.1.1"),
         ("", "out-interface", True, "eth0"),
     ]
+    assert said("-j X -s ! 1.1.1.1")[1] == ("", "source", True, "1.1.1.1")
 
 
 def test_a_quoted_exclamation_mark_is_a_value() -> None:

@@ -63,6 +63,18 @@ def test_every_rule_of_every_known_program_can_be_read(path: Path) -> None:
         assert all(rule.target for rule in rules)
 
 
+@pytest.mark.parametrize("backend", ["nft", "legacy"])
+def test_options_of_extensions_take_as_many_values_as_iptables_gives_them(backend: str) -> None:
+    ruleset = dump(f"ipv4-{backend}-extensions")
+    rules = [rule for table in ruleset.tables for name in table.declared for rule in getattr(table.chain(name), "rules", ())]
+    assert len(rules) == 19
+    assert {rule.target for rule in rules} == {"ACCEPT", "DROP", "NFLOG", "LOG", "CONNMARK", "MASQUERADE", "SNAT"}
+    values = {option.name: option.values for rule in rules for option in rule.options}
+    flags = {"physdev-is-bridged", "physdev-is-in", "strict", "next", "random", "random-fully", "persistent", "rcheck"}
+    assert {name for name in flags if values[name]} == set()
+    assert (values["nflog-prefix"], values["packet"], values["tunnel-dst"]) == (("a -b",), ("1",), ("192.0.2.2",))
+
+
 def test_every_table_is_found_in_order() -> None:
     assert [table.name for table in dump("ipv4-legacy").tables] == ["raw", "mangle", "filter", "nat"]
 
