@@ -145,14 +145,16 @@ class Site:
     @contextmanager
     def repeating(self, *commands: str) -> Iterator[None]:
         """Run shell commands again and again meanwhile."""
-        loop = f"while [ ! -e /run/stop ]; do {'; '.join(commands)}; done"
+        loop = f"while [ ! -e /run/stop ]; do {'; '.join(commands)}; touch /run/going; done"
         running = self.host.start("sh", "-c", loop)
+        while not self.host.path("/run/going").exists():
+            assert running.poll() is None
         try:
             yield
         finally:
             self.host.path("/run/stop").touch()
             _, complaint = running.communicate(timeout=30)
-            self.host.path("/run/stop").unlink()
+            self.host.run("rm", "/run/stop", "/run/going")
             assert not complaint, complaint
 
     def docker(self, backend: Backend, how: str = "-I") -> None:

@@ -145,7 +145,7 @@ def test_no_connection_is_masqueraded_while_the_rule_comes_and_goes(site: Site, 
     # iptables-legacy tracks connections only while a rule needs that, and to begin in the midst of one ends it.
     iptables(site, backend, f"-A POSTROUTING -s {world.other} ! -o br-own -j MASQUERADE")
     commands = [shlex.join(docker_command(backend, how)) for how in ("-I", "-D")]
-    assert hidden(site, commands, world.remote, 500)
+    assert hidden(site, commands, world.remote, 2000)
     guard_on(site)
     assert hidden(site, commands, world.remote, 4000) == {}
 
