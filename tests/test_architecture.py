@@ -114,13 +114,15 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_wheel_holds_every_module_and_every_rule(packages: Path) -> None:
-    rules = {f"natfix/_data/{path.relative_to(ROOT)}" for path in (ROOT / "rules").glob("*/*.toml")}
-    sources = [path for path in FILES if path.is_relative_to(ROOT / "natfix")]
+def test_the_wheel_holds_every_module_rule_and_unit(packages: Path) -> None:
+    files = {str(path.relative_to(ROOT)) for path in FILES}
+    data = {f"natfix/_data/{name}" for name in files if name.startswith(("rules/", "supervisor/", "systemd/"))}
+    sources = {name for name in files if name.startswith("natfix/")}
     (wheel,) = packages.glob("*.whl")
     held = set(zipfile.ZipFile(wheel).namelist())
-    assert rules
-    assert (rules | {str(path.relative_to(ROOT)) for path in sources}) - held == set()
+    assert {"natfix/_data/supervisor/natfix-watch.ini", "natfix/_data/systemd/docker.service.d/natfix.conf"} < data
+    assert any(name.startswith("natfix/_data/rules/") for name in data)
+    assert (data | sources) - held == set()
 
 
 def test_the_sdist_holds_what_its_tests_need(packages: Path) -> None:

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 from natfix.errors import HostError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from natfix.app.cluster import Cluster
     from natfix.app.lab import Sandbox
     from natfix.app.machine import Machine
     from natfix.app.planning import Wishes
     from natfix.app.ports import History, RulesetStore
+    from natfix.app.units import Units
     from natfix.audit import AuditRule
     from natfix.report.changes import ChangeResult
     from natfix.report.model import CheckResult
@@ -171,6 +174,41 @@ def lab_sandbox() -> Sandbox:
     from natfix.host.lab.sandbox import HostSandbox  # noqa: PLC0415
 
     return HostSandbox()
+
+
+def units(root: str) -> Units:
+    """The units of this host, or of the system in the folder *root*."""
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+    from natfix.host.units import HostUnits  # noqa: PLC0415
+
+    return HostUnits(HostFiles(), root)
+
+
+def unit_texts() -> Mapping[str, bytes]:
+    """Read the packaged unit files, made to call the natfix that runs."""
+    from natfix.app.unit_files import calling  # noqa: PLC0415
+    from natfix.host.units import lies_in_home, packaged_files  # noqa: PLC0415
+
+    command, in_home = own_command(), lies_in_home()
+    packaged = packaged_files("systemd")
+    return {name: calling(text.decode(), command, in_home=in_home).encode() for name, text in packaged.items()}
+
+
+def supervisor_section() -> str:
+    """Read the packaged section for supervisor."""
+    from natfix.host.units import packaged_files  # noqa: PLC0415
+
+    return packaged_files("supervisor")["natfix-watch.ini"].decode()
+
+
+def own_command() -> list[str]:
+    """How a service calls the natfix that runs now.
+
+    By its interpreter, not by the console script: that one is found through PATH, may be a wrapper, and is not there at all
+    when natfix was started as a module; the interpreter of its environment always finds this very natfix. -P: a folder named
+    natfix where the service starts is not it.
+    """
+    return [sys.executable, "-P", "-m", "natfix"]
 
 
 def _stores(wait: int) -> tuple[RulesetStore, ...]:
