@@ -13,8 +13,9 @@ from natfix.host.programs import Done, run
 from natfix.host.script import read_script, says_the_same
 from natfix.ruleset import Chain, Rule, Table
 
-# With CAP_SYS_ADMIN; and for who has it not, such as the watcher's unit, by way of a user namespace (user_namespaces(7)).
-_WAYS = (("--net",), ("--user", "--map-root-user", "--net"))
+# With CAP_SYS_ADMIN; and for who has it not, such as the watcher's unit, by way of a user namespace (user_namespaces(7)). Root
+# is mapped into one only by who has CAP_SETFCAP, so it is left unmapped, with its capabilities; util-linux before 2.35 cannot.
+_WAYS = (("--net",), ("--user", "--keep-caps", "--net"), ("--user", "--map-root-user", "--net"))
 
 
 def run_in_scratch(*command: str, data: bytes = b"", environment: Mapping[str, str] | None = None) -> Done:

@@ -44,8 +44,8 @@ def test_a_program_in_scratch_changes_nothing_outside(netns: str) -> None:
     assert Path("/proc/thread-self/net/ip_tables_names").read_text() == ""
 
 
-# Runs the real unshare as a service would that was given no CAP_SYS_ADMIN.
-CONFINED = 'exec setpriv --bounding-set -sys_admin --no-new-privs /usr/bin/unshare "$@"\n'
+# Runs the real unshare as a service would that was given little more than CAP_NET_ADMIN.
+CONFINED = 'exec setpriv --bounding-set -all,+net_admin,+net_raw --no-new-privs /usr/bin/unshare "$@"\n'
 
 
 def confine(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
