@@ -6,38 +6,16 @@ rule is spelled; the analyses below only sort what the walk has found into kinds
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Literal
 
+from natfix.audit.docker import docker_drops_direct, docker_drops_unpublished
+from natfix.audit.hit import Analysis, Hit
 from natfix.audit.subject import HOOK, Locality, Subject, bridge_of, excluded_destination
 from natfix.packets import SOURCE_NAT_TARGETS, Fate, Intervals, Outcome, PacketSet, walk
 from natfix.ruleset import Network, Rule, has_host_bits, same_meaning
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One rule that an analysis points at.
-
-    Attributes:
-        rule: the rule.
-        message: what is wrong with it, one sentence.
-        certain: whether that is sure, or only possible.
-        locality: whose packets it concerns; None when it is about the words of the rule only.
-        outcomes: the parts of these packets that lose their source there.
-        behind: a rule that as things stand decides before this one does; this one would take over.
-    """
-
-    rule: Rule
-    message: str
-    certain: bool = True
-    locality: Locality | None = None
-    outcomes: tuple[Outcome, ...] = ()
-    behind: Rule | None = None
-
-
-Analysis: TypeAlias = Callable[[Subject], Iterator[Hit]]
 
 
 def over_broad_source_nat(subject: Subject) -> Iterator[Hit]:
@@ -225,5 +203,7 @@ ANALYSES: Mapping[str, Analysis] = MappingProxyType(
         "in-cluster-source-nat": in_cluster_source_nat,
         "stale-bridge-subnet": stale_bridge_subnet,
         "wrong-exclusion": wrong_exclusion,
+        "docker-drops-direct": docker_drops_direct,
+        "docker-drops-unpublished": docker_drops_unpublished,
     }
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from natfix.audit.analyses import ANALYSES, Hit
+from natfix.audit.analyses import ANALYSES
 from natfix.audit.guard import Guard
+from natfix.audit.hit import Hit
 from natfix.audit.rulefile import AuditRule, Severity
 from natfix.audit.subject import Subject
-from natfix.packets import Outcome, Packet, PacketSet, witness
+from natfix.packets import Fate, Outcome, Packet, PacketSet, witness
 from natfix.ruleset import Rule
 
 # Names for a device that nobody has named.
@@ -26,11 +27,12 @@ class Finding:
         message: what is wrong with it.
         certain: whether that is sure, or only possible because of *unknown*.
         packet: a packet that shows it; None when the finding is about the rule's words.
-        path: the rules that packet matches, the last one being the one that rewrites it.
-        becomes: what the packet's source becomes.
+        path: the rules that packet matches, the last one being the one that rewrites or drops it.
+        becomes: what the packet's source becomes; empty for a packet that is dropped.
         unknown: words that natfix cannot evaluate and on which it depends.
         behind: a rule that decides before this one as things stand.
         shielded_by: what binds all of these packets before this rule is asked, so that it does no harm; empty for nothing.
+        table: the table of the rule.
     """
 
     kind: AuditRule
@@ -43,6 +45,7 @@ class Finding:
     unknown: tuple[str, ...] = ()
     behind: Rule | None = None
     shielded_by: str = ""
+    table: str = "nat"
 
     @property
     def severity(self) -> Severity:
@@ -106,7 +109,7 @@ def _judged(kind: AuditRule, hit: Hit, subject: Subject, guard: Guard | None) ->
 
 def _finding(kind: AuditRule, hit: Hit, subject: Subject) -> Finding:
     if not hit.outcomes or hit.locality is None:
-        return Finding(kind, hit.rule, hit.message, hit.certain)
+        return Finding(kind, hit.rule, hit.message, hit.certain, table=hit.table)
     outcome = min(hit.outcomes, key=lambda each: len(each.unknown))
     packet = witness(_remote(outcome.packets, subject), devices=(*subject.devices, *_UPLINKS), near=hit.locality.addresses)
     return Finding(
@@ -116,9 +119,10 @@ def _finding(kind: AuditRule, hit: Hit, subject: Subject) -> Finding:
         certain=hit.certain,
         packet=packet,
         path=outcome.path,
-        becomes=_becomes(hit.rule, packet, subject),
+        becomes="" if outcome.fate is Fate.DROP else _becomes(hit.rule, packet, subject),
         unknown=outcome.unknown,
         behind=hit.behind,
+        table=hit.table,
     )
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from natfix.packets import Intervals, Names, PacketSet
 from natfix.packets.bits import Bits
-from natfix.ruleset import Chain, Family, Network, Rule, Table, family_of
+from natfix.ruleset import Chain, Family, Network, Rule, Ruleset, Table, family_of
 from natfix.ruleset.rule import network_of
 
 HOOK = "POSTROUTING"
@@ -41,12 +41,14 @@ class Subject:
         cluster: the cluster CIDRs of the table's family.
         bridges: the networks on each bridge of the host; empty when the text came without a host.
         devices: for each other device of the host its first address, best uplink first; empty without a host.
+        filtering: the tables filter and raw beside it, as far as they were read.
     """
 
     table: Table
     cluster: tuple[Network, ...]
     bridges: Mapping[str, tuple[Network, ...]] = field(default_factory=dict)
     devices: Mapping[str, str] = field(default_factory=dict)
+    filtering: Mapping[str, Table] = field(default_factory=dict)
 
     @property
     def family(self) -> Family:
@@ -153,6 +155,12 @@ class Subject:
         if networks is None:
             return bridge not in self.devices
         return not _overlap(source, (each for each in networks if each.version == source.version))
+
+
+def filtering_of(ruleset: Ruleset, family: Family) -> Mapping[str, Table]:
+    """The tables of *ruleset* that let packets pass or not, by name."""
+    tables = {name: ruleset.table(name, family) for name in ("raw", "filter")}
+    return {name: table for name, table in tables.items() if table is not None}
 
 
 def bridge_of(rule: Rule) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from natfix.audit import Finding, Severity
+from natfix.packets import Packet
 from natfix.report.lines import Line, Style, shown
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
 from natfix.ruleset import Rule
@@ -30,16 +31,15 @@ def check_lines(result: CheckResult) -> Iterator[Line]:
 def finding_lines(finding: Finding, table: CheckedTable | None = None) -> Iterator[Line]:
     """One finding, with the packet that proves it."""
     kind, rule = finding.kind, finding.rule
-    where = f"{_place(table, rule)}" if table else f"nat {rule.chain}, rule {rule.number}"
+    where = _place(table, finding) if table else f"{finding.table} {rule.chain}, rule {rule.number}"
     sure = "" if finding.certain else " (possible)"
     yield Line(f"{kind.id} {finding.severity}{sure} {kind.name}: {where}", _STYLES[finding.severity])
     yield Line(shown(f"    {rule}"), "strong")
     yield Line(shown(f"  {finding.message}"))
     if finding.packet is not None:
-        becomes = "would become" if finding.shielded_by else "becomes"
         yield Line(f"  packet   {finding.packet}")
         yield Line(f"  way      {_way(finding.path)}")
-        yield Line(f"  source   {finding.packet.source} {becomes} {finding.becomes}")
+        yield _fate(finding, finding.packet)
     if finding.unknown:
         yield Line(shown(f"  depends  on what natfix cannot evaluate: {'; '.join(finding.unknown)}"))
     if finding.behind is not None:
@@ -55,10 +55,18 @@ def cluster_lines(clusters: Iterable[ClusterOrigin]) -> Iterator[Line]:
         yield Line(f"cluster {networks} (from {cluster.origin}{guess})", "warn" if cluster.guessed else "dim")
 
 
-def _place(table: CheckedTable, rule: Rule) -> str:
+def _place(table: CheckedTable, finding: Finding) -> str:
+    rule = finding.rule
     if table.live:
-        return f"{table.source}, nat {rule.chain}, rule {rule.number}"
-    return f"{table.source}, line {rule.line} (nat {rule.chain}, rule {rule.number})"
+        return f"{table.source}, {finding.table} {rule.chain}, rule {rule.number}"
+    return f"{table.source}, line {rule.line} ({finding.table} {rule.chain}, rule {rule.number})"
+
+
+def _fate(finding: Finding, packet: Packet) -> Line:
+    if not finding.becomes:
+        return Line("  end      dropped, and nobody is told")
+    becomes = "would become" if finding.shielded_by else "becomes"
+    return Line(f"  source   {packet.source} {becomes} {finding.becomes}")
 
 
 def _way(path: Iterable[Rule]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from natfix.audit import AuditRule, Example, Finding, Subject, audit_table, load_rule
+from natfix.audit.subject import filtering_of
 from natfix.host.catalogue import packaged_rules, read_catalogue
 from natfix.plan import repair, rewrite
 from natfix.ruleset import Ruleset, Table, parse, render
@@ -26,7 +27,8 @@ def _nat(ruleset: Ruleset, example: Example) -> Table:
 
 
 def _look(ruleset: Ruleset, kind: AuditRule, example: Example) -> tuple[Subject, tuple[Finding, ...]]:
-    subject = Subject(_nat(ruleset, example), example.cluster)
+    nat = _nat(ruleset, example)
+    subject = Subject(nat, example.cluster, filtering=filtering_of(ruleset, nat.family))
     return subject, audit_table(subject, [kind, *(each for each in CATALOGUE if each is not kind and kind is not TAUGHT)])
 
 
@@ -66,7 +68,7 @@ def test_a_silent_example_says_so(kind: AuditRule) -> None:
 def test_a_file_is_called_by_its_id_and_name(path: Path) -> None:
     kind = CATALOGUE[FILES.index(path)]
     assert path.name == f"{kind.id}-{kind.name}.toml"
-    assert kind.id.startswith(path.parent.name.upper())
+    assert kind.id.startswith(path.parent.name[:3].upper())
 
 
 def test_ids_and_names_are_unique() -> None:

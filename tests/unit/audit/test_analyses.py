@@ -3,7 +3,8 @@
 import pytest
 
 from natfix.audit import Subject
-from natfix.audit.analyses import ANALYSES, Hit, corrected_twin, without_destination
+from natfix.audit.analyses import ANALYSES, corrected_twin, without_destination
+from natfix.audit.hit import Hit
 from natfix.ruleset import Rule
 from tests.unit.audit.subjects import BROAD, CORRECTED, ruleset, subject, subject_of
 

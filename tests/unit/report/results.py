@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 from natfix.audit import Finding, Subject, audit_table
 from natfix.audit.guard import Guard
+from natfix.audit.subject import filtering_of
 from natfix.host.catalogue import read_catalogue
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
 from natfix.ruleset import Family, parse, parse_network
@@ -19,6 +20,7 @@ CATALOGUE = read_catalogue(local="/nowhere")
 CLUSTER = ClusterOrigin((parse_network("172.7.0.0/16"),), "--cluster-cidr")
 GUESS = ClusterOrigin((parse_network("fd00:7::/32"), parse_network("fd00:9::/32")), "routes to peer subnets", guessed=True)
 BROAD = "-s 172.7.21.0/24 ! -o docker0 -j MASQUERADE"
+CORRECTED = "-s 172.7.21.0/24 ! -d 172.7.0.0/16 ! -o docker0 -j MASQUERADE"
 
 # One finding of each kind that the report treats in its own way, and words that are hard to show.
 TEXT = f"""\
@@ -59,6 +61,24 @@ def shielded() -> CheckResult:
     subject = Subject(table, CLUSTER.networks)
     found = audit_table(subject, CATALOGUE, Guard.of(Family.IPV4, CLUSTER.networks, subject.localities))
     return CheckResult((CheckedTable("iptables-nft", live=True, family=Family.IPV4, rules=1, cluster=CLUSTER, findings=found),))
+
+
+def dropped() -> CheckResult:
+    """A host whose Docker drops what others send to a container."""
+    text = f"""\
+*raw
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -d 172.7.21.2/32 ! -i docker0 -j DROP
+COMMIT
+*nat
+:POSTROUTING ACCEPT [0:0]
+-A POSTROUTING {CORRECTED}
+COMMIT
+"""
+    ruleset = parse(text.encode(), "dump.save", Family.IPV4)
+    subject = Subject(ruleset.tables[1], CLUSTER.networks, filtering=filtering_of(ruleset, Family.IPV4))
+    found = audit_table(subject, CATALOGUE)
+    return CheckResult((CheckedTable("dump.save", live=False, family=Family.IPV4, rules=1, cluster=CLUSTER, findings=found),))
 
 
 def findings() -> dict[str, Finding]:

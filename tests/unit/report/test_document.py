@@ -7,7 +7,7 @@ import pytest
 from natfix._version import __version__
 from natfix.report.document import check_document, finding_document, readable
 from natfix.report.model import CheckResult
-from tests.unit.report.results import CATALOGUE, findings, problems, result, shielded
+from tests.unit.report.results import CATALOGUE, dropped, findings, problems, result, shielded
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -53,11 +53,13 @@ def test_the_document_says_all_of_a_finding() -> None:
         "severity": "high",
         "certain": True,
         "message": "hides the addresses of 172.7.21.0/24 from the rest of the cluster",
+        "table": "nat",
         "rule": {"text": "-A CNI-1 -j SNAT --to-source 10.4.7.21", "chain": "CNI-1", "number": 1, "line": 10, "counters": None},
         "packet": {
             "text": "icmp 172.7.21.2 -> 172.7.22.2 out eth0",
             "source": "172.7.21.2",
             "destination": "172.7.22.2",
+            "in_interface": None,
             "out_interface": "eth0",
             "protocol": "icmp",
             "source_port": None,
@@ -82,6 +84,14 @@ def test_the_document_says_all_of_a_finding() -> None:
         "remediation": next(kind.remediation for kind in CATALOGUE if kind.id == "NAT002"),
     }
     assert held["behind"]["counters"] == {"packets": 3, "bytes": 180}
+
+
+def test_a_packet_that_is_dropped_before_it_is_routed_leaves_by_no_device() -> None:
+    document = check_document(dropped())
+    assert problems(document, "check-1.json") == []
+    (held,) = document["tables"][0]["findings"]
+    assert (held["table"], held["becomes"], held["correctable"]) == ("raw", None, False)
+    assert (held["packet"]["in_interface"], held["packet"]["out_interface"]) == ("eth0", None)
 
 
 def test_a_finding_about_words_has_no_packet() -> None:

@@ -3,7 +3,7 @@
 from natfix.report.lines import plain
 from natfix.report.model import CheckResult
 from natfix.report.text import check_lines, cluster_lines, count, finding_lines
-from tests.unit.report.results import CLUSTER, GUESS, checked, findings, result, shielded
+from tests.unit.report.results import CLUSTER, GUESS, checked, dropped, findings, result, shielded
 
 
 def shown(name: str) -> list[str]:
@@ -64,6 +64,15 @@ def test_a_rule_of_a_file_is_named_by_its_line_and_one_of_a_host_by_its_number()
     ):
         table = checked(live=live)
         assert next(iter(finding_lines(table.findings[0], table))).text == f"NAT001 high over-broad-masquerade: {place}"
+
+
+def test_a_packet_that_is_dropped_has_an_end_and_a_place_in_its_own_table() -> None:
+    lines = plain(check_lines(dropped())).split("\n")
+    assert "DOC001 high direct-traffic-dropped: dump.save, line 3 (raw PREROUTING, rule 1)" in lines
+    assert "  packet   tcp 172.7.22.2:40000 -> 172.7.21.2:80 in eth0" in lines
+    assert "  end      dropped, and nobody is told" in lines
+    (finding,) = dropped().findings
+    assert next(iter(finding_lines(finding))).text == "DOC001 high direct-traffic-dropped: raw PREROUTING, rule 1"
 
 
 def test_severities_have_their_colours() -> None:
