@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from natfix.app.cluster import Cluster
-from natfix.app.ports import Interface, Links, Route, RulesetStore
+from natfix.app.ports import Filters, Interface, Links, Route, RulesetStore
 from natfix.audit import AuditRule, Subject, audit_table
 from natfix.audit.guard import Guard, guard_of
+from natfix.audit.subject import filtering_of
 from natfix.errors import UsageError
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
 from natfix.ruleset import Family, Network, Ruleset, Table, family_of
@@ -39,20 +40,32 @@ def check_texts(rulesets: Iterable[Ruleset], clusters: Sequence[Cluster], catalo
         tables = [ruleset.table("nat", family) for family in ruleset.families("nat")]
         if not tables:
             notes.append(f"{ruleset.source} holds no nat table, so there is nothing in it that rewrites addresses")
-        looked.extend(_look(ruleset, table, Subject(table, _networks(clusters, table.family)), clusters, catalogue)
-                      for table in tables if table is not None)  # fmt: skip
+        for table in tables:
+            if table is not None:
+                filtering = filtering_of(ruleset, table.family)
+                subject = Subject(table, _networks(clusters, table.family), filtering=filtering)
+                looked.append(_look(ruleset, table, subject, clusters, catalogue))
     return _result(looked, notes)
 
 
-def look_at_host(
+def look_at_host(  # noqa: PLR0913  (as _look, which says why)
     stores: Iterable[RulesetStore],
     clusters: Sequence[Cluster],
     links: Links,
     catalogue: Sequence[AuditRule],
     *,
     guards: Sequence[Guard] = (),
+    filters: Filters | None = None,
 ) -> list[Looked]:
     """Read and audit the nat tables of this host, with what the guard keeps from them.
+
+    Args:
+        stores: where they are.
+        clusters: the cluster of each family.
+        links: the host's interfaces and routes.
+        catalogue: the audit rules.
+        guards: what is in force before them.
+        filters: what can drop packets to containers; not looked at without.
 
     Raises:
         HostError: a table cannot be read.
@@ -60,7 +73,12 @@ def look_at_host(
     """
     interfaces, routes = links.interfaces(), links.routes()
     network = (interfaces, routes)
-    return [look_at_store(store.read(), store.backend.family, clusters, network, catalogue, guards=guards) for store in stores]
+    looked = []
+    for store in stores:
+        family = store.backend.family
+        beside = filtering_of(filters.read(store.backend), family) if filters else {}
+        looked.append(look_at_store(store.read(), family, clusters, network, catalogue, guards=guards, filtering=beside))
+    return looked
 
 
 def look_at_store(  # noqa: PLR0913  (as _look, which says why)
@@ -71,12 +89,14 @@ def look_at_store(  # noqa: PLR0913  (as _look, which says why)
     catalogue: Sequence[AuditRule],
     *,
     guards: Sequence[Guard] = (),
+    filtering: Mapping[str, Table] | None = None,
 ) -> Looked:
     """Audit one nat table of this host with what its interfaces and routes say."""
     table = ruleset.table("nat", family)
     assert table is not None, "a store always gives its nat table"  # noqa: S101
     cluster = _networks(clusters, family)
-    subject = Subject(table, cluster, _bridges(network[0], family), _devices(*network, family, cluster))
+    bridges, devices = _bridges(network[0], family), _devices(*network, family, cluster)
+    subject = Subject(table, cluster, bridges, devices, filtering or {})
     return _look(ruleset, table, subject, clusters, catalogue, live=True, guard=guard_of(guards, family))
 
 

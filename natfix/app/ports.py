@@ -83,6 +83,25 @@ class RulesetStore(Protocol):
         ...
 
 
+class Filters(Protocol):
+    """What lets packets pass or not, beside the nat tables."""
+
+    def read(self, backend: Backend) -> Ruleset:
+        """Read what can drop packets on their way to a container: filter FORWARD and what it reaches, raw PREROUTING.
+
+        Only on a host whose table filter has Docker's chain DOCKER; else nothing is read. Chains beyond the first few dozen,
+        and those that iptables cannot show, are left out.
+
+        Returns:
+            A ruleset whose source is ``str(backend)``, with none, one or both of the tables filter and raw.
+
+        Raises:
+            HostError: no rights, or the program failed.
+            BusyError: the rules changed all the time while they were read.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Interface:
     """One network device.

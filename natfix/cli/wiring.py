@@ -37,12 +37,14 @@ def check(sources: Sequence[str], cidrs: Sequence[str], rules: Sequence[str]) ->
         from natfix.host.files import HostFiles  # noqa: PLC0415
 
         return check_texts(map(read_text, sources), told_cluster(cidrs, HostFiles()), catalogue(rules))
+    from natfix.host.filtering import HostFilters  # noqa: PLC0415
     from natfix.host.guard import NftGuardStore  # noqa: PLC0415
     from natfix.host.links import HostLinks  # noqa: PLC0415
 
     stores = _stores(0)
     guards = NftGuardStore().read().guards
-    return check_host(look_at_host(stores, clusters(cidrs, stores), HostLinks(), catalogue(rules), guards=guards))
+    found = clusters(cidrs, stores)
+    return check_host(look_at_host(stores, found, HostLinks(), catalogue(rules), guards=guards, filters=HostFilters()))
 
 
 def correct_text(source: str, cidrs: Sequence[str], rules: Sequence[str]) -> tuple[bytes, ChangeResult]:

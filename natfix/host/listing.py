@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from natfix.app.ports import Backend
 from natfix.errors import BusyError, RulesetSyntaxError, UnsupportedError
@@ -17,6 +18,7 @@ from natfix.ruleset import Chain, Family, parse
 POSTROUTING = "POSTROUTING"
 
 _TRIES = 10
+_Read = TypeVar("_Read")
 
 
 def holds_nat(backend: Backend) -> bool:
@@ -26,7 +28,7 @@ def holds_nat(backend: Backend) -> bool:
         HostError: no rights.
     """
     if backend.variant == "legacy":
-        return "nat" in _legacy_tables(backend.family)
+        return "nat" in legacy_tables(backend.family)
     with Nfnetlink() as kernel:
         return has_table(kernel, backend.family, "nat")
 
@@ -41,7 +43,10 @@ def read_chains(backend: Backend, tools: Tools) -> Sequence[Chain]:
     """
     if not holds_nat(backend):
         return ()
-    return _read_legacy(backend, tools) if backend.variant == "legacy" else _read_nft(backend, tools)
+    if backend.variant == "legacy":
+        return _read_legacy(backend, tools)
+    with Nfnetlink() as kernel:
+        return read_steadily(kernel, backend, lambda: _walk(kernel, backend, tools))
 
 
 def dump(backend: Backend, tools: Tools) -> bytes:
@@ -62,8 +67,8 @@ def dump(backend: Backend, tools: Tools) -> bytes:
     return done.output
 
 
-def as_text(chains: Iterable[Chain]) -> str:
-    """Spell chains as ``iptables-save -c`` does; without any, as an empty nat table."""
+def as_text(chains: Iterable[Chain], table: str = "nat") -> str:
+    """Spell chains of a table as ``iptables-save -c`` does; without any, as an empty nat table."""
     chains = tuple(chains)
     declarations = [f":{chain.name} {chain.policy} [{_counted(chain)}]" for chain in chains]
     lines = [
@@ -71,14 +76,14 @@ def as_text(chains: Iterable[Chain]) -> str:
         for chain in chains
         for rule in chain.rules
     ]
-    return "\n".join(["*nat", *(declarations or [f":{POSTROUTING} ACCEPT [0:0]"]), *lines, "COMMIT", ""])
+    return "\n".join([f"*{table}", *(declarations or [f":{POSTROUTING} ACCEPT [0:0]"]), *lines, "COMMIT", ""])
 
 
 def _counted(chain: Chain) -> str:
     return f"{chain.counters.packets}:{chain.counters.bytes}" if chain.counters else "0:0"
 
 
-def _legacy_tables(family: Family) -> list[str]:
+def legacy_tables(family: Family) -> list[str]:
     """The legacy tables that exist; asking iptables-legacy instead would make them."""
     name = "ip_tables_names" if family is Family.IPV4 else "ip6_tables_names"
     # A thread may be in another namespace than its process; kernels before 3.17 have no thread-self.
@@ -100,19 +105,23 @@ def _read_legacy(backend: Backend, tools: Tools) -> Sequence[Chain]:
     return table.reached_from(POSTROUTING)
 
 
-def _read_nft(backend: Backend, tools: Tools) -> Sequence[Chain]:
-    with Nfnetlink() as kernel:
-        for _ in range(_TRIES):
-            before = generation(kernel)
-            try:
-                chains = _walk(kernel, backend, tools)
-            except (UnsupportedError, LookupError):
-                # A chain that was removed while it was read is also "incompatible".
-                if generation(kernel) == before:
-                    raise
-                continue
+def read_steadily(kernel: Nfnetlink, backend: Backend, read: Callable[[], _Read]) -> _Read:
+    """Read something from the kernel that nobody changes meanwhile; again when somebody did.
+
+    Raises:
+        BusyError: the rules changed all the time.
+    """
+    for _ in range(_TRIES):
+        before = generation(kernel)
+        try:
+            found = read()
+        except (UnsupportedError, LookupError):
+            # A chain that was removed while it was read is also "incompatible".
             if generation(kernel) == before:
-                return chains
+                raise
+            continue
+        if generation(kernel) == before:
+            return found
     raise BusyError(
         f"the nft ruleset changed {_TRIES} times while {backend} was read",
         hint="Try again when fewer programs change rules.",
@@ -127,21 +136,28 @@ def _walk(kernel: Nfnetlink, backend: Backend, tools: Tools) -> Sequence[Chain]:
         name = waiting.pop(0)
         if not has_chain(kernel, backend.family, "nat", name):
             continue
-        chain = met[name] = _read_chain(kernel, backend, tools, name)
+        chain = met[name] = read_chain(kernel, backend, tools, "nat", name)
         new = [target for target in dict.fromkeys(rule.target for rule in chain.rules) if target not in asked]
         asked.update(new)
         waiting.extend(target for target in new if target)
     return tuple(met.values())
 
 
-def _read_chain(kernel: Nfnetlink, backend: Backend, tools: Tools, name: str) -> Chain:
-    done = run(tools.iptables, "-t", "nat", "-S", name, "-v")
+def read_chain(kernel: Nfnetlink, backend: Backend, tools: Tools, table: str, name: str) -> Chain:
+    """Read one chain of the nft variant, held against what the kernel itself says of it.
+
+    Raises:
+        HostError: no rights, or the program failed.
+        UnsupportedError: it holds what iptables cannot show.
+        LookupError: it is not there.
+    """
+    done = run(tools.iptables, "-t", table, "-S", name, "-v")
     if done.code != 0:
-        raise refused_listing(done, name, _nft_family(backend))
+        raise refused_listing(done, table, name, _nft_family(backend))
     if is_unshown(done):
-        raise unsupported(str(backend), "nat", name, _nft_family(backend))
-    chain = _listed(done, backend, name)
-    _verify(kernel, backend, "nat", chain)
+        raise unsupported(str(backend), table, name, _nft_family(backend))
+    chain = _listed(done, backend, table, name)
+    _verify(kernel, backend, table, chain)
     return chain
 
 
@@ -154,14 +170,14 @@ def _verify(kernel: Nfnetlink, backend: Backend, table: str, chain: Chain | None
         raise unsupported(str(backend), table, chain.name, _nft_family(backend))
 
 
-def _listed(done: Done, backend: Backend, name: str) -> Chain:
+def _listed(done: Done, backend: Backend, table: str, name: str) -> Chain:
     """Turn what ``-S CHAIN -v`` printed into a chain."""
     first, _, others = done.output.decode("utf-8", "surrogateescape").partition("\n")
-    text = f"*nat\n{_declaration(first)}\n{others}COMMIT\n"
+    text = f"*{table}\n{_declaration(first)}\n{others}COMMIT\n"
     try:
         chain = parse(text.encode("utf-8", "surrogateescape"), f"{backend} -S {name}", backend.family).tables[0].chain(name)
     except RulesetSyntaxError as error:
-        raise refused_listing(done, name, _nft_family(backend)) from error
+        raise refused_listing(done, table, name, _nft_family(backend)) from error
     if chain is None:
         raise LookupError(name)
     return chain

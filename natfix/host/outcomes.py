@@ -18,10 +18,10 @@ _LOCK = ("xtables lock", "Resource temporarily unavailable")
 _UNSHOWN = ("is incompatible, use 'nft' tool", "Parsing nftables rule failed")
 
 
-def refused_listing(done: Done, chain: str, family_name: str) -> NatfixError:
+def refused_listing(done: Done, table: str, chain: str, family_name: str) -> NatfixError:
     """Say why a listing of *chain* failed."""
     if any(words in done.complaint for words in _UNSHOWN):
-        return unsupported(done.command[0].rpartition("/")[2], "nat", chain, family_name)
+        return unsupported(done.command[0].rpartition("/")[2], table, chain, family_name)
     return refused(done)
 
 

@@ -1,0 +1,85 @@
+"""Filters: its twin, and the tables filter and raw of a namespace, nft and legacy, of both families."""
+
+from collections.abc import Callable
+
+import pytest
+
+from natfix.app.ports import Backend, Filters, Variant
+from natfix.host.filtering import HostFilters
+from natfix.host.memory.filtering import MemoryFilters
+from natfix.host.programs import run
+from natfix.ruleset import Family, Ruleset
+
+ADDRESS = {Family.IPV4: "172.7.21.2/32", Family.IPV6: "fd07:21::2/128"}
+VARIANTS: tuple[Variant, ...] = ("nft", "legacy")
+BACKENDS = [
+    pytest.param(("memory", Backend(Family.IPV4, "nft")), id="twin"),
+    *(
+        pytest.param(("host", Backend(family, variant)), id=str(Backend(family, variant)), marks=pytest.mark.kernel)
+        for family in Family
+        for variant in VARIANTS
+    ),
+]
+DROP = "! -i docker0 -o docker0 -j DROP"
+Read = Callable[[str], Ruleset]
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    found: Backend = request.param[1]
+    return found
+
+
+@pytest.fixture
+def read(request: pytest.FixtureRequest, backend: Backend) -> Read:
+    """Put tables there, and read them."""
+    (kind, _) = request.node.callspec.params["backend"]
+    if kind == "host":
+        request.getfixturevalue("netns")
+
+    def give(text: str) -> Ruleset:
+        filters: Filters = MemoryFilters({backend: text})
+        if kind == "host":
+            done = run(f"{backend}-restore", data=text.encode())
+            assert done.code == 0, done.complaint
+            filters = HostFilters()
+        return filters.read(backend)
+
+    return give
+
+
+def filter_table(*docker: str) -> str:
+    lines = ["*filter", ":FORWARD DROP [0:0]", ":DOCKER - [0:0]", ":DOCKER-USER - [0:0]", ":DOCKER-FORWARD - [0:0]"]
+    lines += ["-A FORWARD -j DOCKER-USER", "-A FORWARD -j DOCKER-FORWARD", "-A DOCKER-FORWARD -o docker0 -j DOCKER"]
+    return "\n".join([*lines, *(f"-A DOCKER {spec}" for spec in docker), "COMMIT", ""])
+
+
+def specs(ruleset: Ruleset, backend: Backend, table: str, chain: str) -> list[str] | None:
+    found = ruleset.table(table, backend.family)
+    held = found.chain(chain) if found else None
+    return [rule.spec for rule in held.rules] if held else None
+
+
+def test_without_docker_s_chain_nothing_is_read(read: Read, backend: Backend) -> None:
+    ruleset = read("*filter\n:FORWARD DROP [0:0]\n-A FORWARD -j DROP\nCOMMIT\n")
+    assert (ruleset.tables, ruleset.source) == ((), str(backend))
+
+
+def test_all_that_comes_before_docker_s_drop_is_read(read: Read, backend: Backend) -> None:
+    raw = f"*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d {ADDRESS[backend.family]} ! -i docker0 -j DROP\nCOMMIT\n"
+    ruleset = read(filter_table("-i docker0 -j RETURN", DROP) + raw)
+    assert specs(ruleset, backend, "filter", "FORWARD") == ["-j DOCKER-USER", "-j DOCKER-FORWARD"]
+    assert specs(ruleset, backend, "filter", "DOCKER-USER") == []
+    assert specs(ruleset, backend, "filter", "DOCKER-FORWARD") == ["-o docker0 -j DOCKER"]
+    assert specs(ruleset, backend, "filter", "DOCKER") == ["-i docker0 -j RETURN", DROP]
+    assert specs(ruleset, backend, "raw", "PREROUTING") == [f"-d {ADDRESS[backend.family]} ! -i docker0 -j DROP"]
+    found = ruleset.table("filter", backend.family)
+    assert found is not None
+    forward = found.chain("FORWARD")
+    assert forward is not None
+    assert forward.policy == "DROP"
+
+
+def test_a_table_raw_that_is_not_there_is_none(read: Read, backend: Backend) -> None:
+    ruleset = read(filter_table(DROP))
+    assert [table.name for table in ruleset.tables] == ["filter"]
