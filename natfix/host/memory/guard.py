@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from natfix.app.guard_ports import GuardStore
 from natfix.audit.guard import HeldGuards, guard_of
+from natfix.errors import ConflictError
 from natfix.host.guard_probe import require_chains
 from natfix.host.two_chains import Observation
 from natfix.plan.guard import GuardChange
@@ -38,7 +39,16 @@ class MemoryGuardStore(GuardStore):
         require_chains(self._kernel)
 
     def put(self, change: GuardChange) -> None:
-        """Make *change*."""
+        """Make *change*.
+
+        Raises:
+            ConflictError: one of the guards it makes another of is not there.
+        """
+        for family in change.families:
+            before = guard_of(change.before, family)
+            edited = before and guard_of(change.after, family) and family not in change.altered
+            if edited and self.held.of(family) != before:
+                raise ConflictError("somebody changed the guard meanwhile; nothing was changed", hint="Try again.")
         changed = change.families
         kept = [guard for guard in self.held.guards if guard.family not in changed]
         new = [guard for family in changed if (guard := guard_of(change.after, family))]
