@@ -14,7 +14,7 @@ from dataclasses import replace
 from natfix.app.machine import Machine
 from natfix.app.planning import Planned, PlannedTable, Wishes, plan_change
 from natfix.app.ports import Rewritten
-from natfix.app.record import FileChange, Journey, TableChange, new_id
+from natfix.app.record import FileChange, Journey, TableChange, journeys, new_id
 from natfix.app.undo import take_back
 from natfix.errors import ConflictError, HostError, NatfixError, RolledBackError
 from natfix.report.changes import ChangeResult
@@ -45,6 +45,7 @@ def apply_change(machine: Machine, wishes: Wishes, verb: str = "apply") -> Chang
     with machine.turnstile.hold():
         planned = plan_change(machine, wishes)
         if not planned:
+            _settle(machine)
             return _result(planned, verb)
         _rehearse(machine, planned)
         course = _Course(machine, wishes, _begin(machine, planned, wishes, verb))
@@ -53,8 +54,19 @@ def apply_change(machine: Machine, wishes: Wishes, verb: str = "apply") -> Chang
         except BaseException as error:
             course.take_back(error)
             raise
+        _settle(machine)
         result = replace(_result(planned, verb), done=True, id=course.journey.id, confirm_within=wishes.confirm)
         return result if wishes.keep_connections else _forget_connections(machine, planned, result)
+
+
+def _settle(machine: Machine) -> None:
+    """Note that changes during which natfix was killed are whole now; they can be undone like any other.
+
+    Nobody is at work on them: this natfix holds the turnstile.
+    """
+    for journey in journeys(machine.history):
+        if journey.state == "started":
+            machine.history.save(journey.in_state("done").record())
 
 
 class _Course:

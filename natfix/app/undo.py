@@ -30,6 +30,7 @@ def undo(machine: Machine, wanted: str | None = None, *, dry_run: bool = False) 
             return ChangeResult("undo", done=False)
         changes = take_back(machine, journey, dry_run=dry_run)
         if not dry_run:
+            _clear_up(machine, journey)
             machine.history.save(journey.in_state("undone").record())
     note = () if changes else (f"the change {journey.id} had already gone from kernel and files",)
     return ChangeResult("undo", done=not dry_run, changes=changes, notes=note)
@@ -158,6 +159,13 @@ def _put(machine: Machine, path: str, data: bytes | None) -> None:
         machine.files.remove(path)
     else:
         machine.files.replace(path, data)
+
+
+def _clear_up(machine: Machine, journey: Journey) -> None:
+    """Write the files of a change during which natfix was killed as they are: that removes what it left beside them."""
+    if journey.state == "started":
+        for change in journey.files:
+            _put(machine, change.path, machine.files.read(change.path))
 
 
 def _tables_back(stores: Iterable[RulesetStore], journey: Journey) -> Iterator[_TableBack]:

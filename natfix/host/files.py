@@ -73,11 +73,14 @@ class HostFiles(Files):
     def remove(self, path: str) -> None:
         """Remove a file, or a link and not what it leads to; one that is not there is no error.
 
+        Temporary files that a killed natfix left are removed too.
+
         Raises:
             HostError: it cannot be removed, or is a directory.
         """
         try:
             with _opened_folder(path) as folder:
+                remove_leftovers(folder, _name(path), frozenset({os.geteuid()}))
                 os.unlink(_name(path), dir_fd=folder)
                 _sync(folder, path)
         except (FileNotFoundError, NotADirectoryError):

@@ -13,6 +13,7 @@ from typing import Any, Final
 from natfix.app.ports import Files, History, Record
 from natfix.errors import HostError
 from natfix.host.refusals import refusal
+from natfix.host.temporary import remove_leftovers
 
 VERSION: Final = 1
 _ENDING: Final = ".json"
@@ -56,6 +57,7 @@ class HostHistory(History):
         """
         path = self._path(checked_id(record.id))
         _make_folder(self._folder)
+        _clear_up(self._folder)
         self._files.replace(path, encode(record), mode=0o600)
 
     def _path(self, id_: str) -> str:
@@ -116,6 +118,18 @@ def _damaged(source: str, what: str) -> HostError:
         f"{source}: {what}",
         hint="Move the file away to go on without it; the change it tells of can then no longer be undone by natfix.",
     )
+
+
+def _clear_up(folder: Path) -> None:
+    """Remove the temporary files of a natfix that was killed: of records that have another name than any to come."""
+    with contextlib.suppress(OSError):
+        names = {found.name.removeprefix(".").rpartition(".natfix-")[0] for found in folder.iterdir()}
+        file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for name in names - {""}:
+                remove_leftovers(file, name, frozenset({os.geteuid()}))
+        finally:
+            os.close(file)
 
 
 def _make_folder(path: Path) -> None:

@@ -308,3 +308,9 @@ def _mode(path: Path) -> int:
 
 def _names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
+
+
+def test_removing_a_file_removes_what_a_killed_natfix_left_beside_it(tmp_path: Path) -> None:
+    (tmp_path / ".rules.v4.natfix-01234567").write_bytes(b"half")
+    HostFiles().remove(str(tmp_path / "rules.v4"))
+    assert list(tmp_path.iterdir()) == []

@@ -102,3 +102,11 @@ def test_a_file_where_the_folder_should_be_is_named(tmp_path: Path) -> None:
         history.records()
     with pytest.raises(HostError, match=f"{tmp_path}/history"):
         history.save(FIRST)
+
+
+def test_what_a_killed_natfix_left_of_a_record_goes_with_the_next_record(tmp_path: Path) -> None:
+    history = HostHistory(HostFiles(), str(tmp_path))
+    for name in (".0.json.natfix-01234567", ".1.json.natfix-89abcdef", ".note.natfix-mine"):
+        (tmp_path / name).write_bytes(b"half")
+    history.save(Record("2", {}))
+    assert {one.name for one in tmp_path.iterdir()} == {"2.json", ".note.natfix-mine"}

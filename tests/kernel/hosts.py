@@ -188,6 +188,25 @@ def rhel(on: Host) -> None:
     on.path("/etc/sysconfig").mkdir(exist_ok=True)
 
 
+def wrap(on: Host, program: str, *, before: str = "", through: str = "", after: str = "") -> None:
+    """Put a script in the place of a program.
+
+    Args:
+        on: the host.
+        program: its name.
+        before: what the script does first; ``is_live`` tells whether this is the host's network, and no scratch one.
+        through: words before the program, such as ``strace``.
+        after: what it does afterwards.
+    """
+    place = on.run("which", program).strip()
+    real = on.run("readlink", "-f", place).strip()
+    on.run("ln", "-sf", real, f"/run/{program}")
+    is_live = 'is_live() { [ "$(readlink /proc/self/ns/net)" = "$(readlink /proc/1/ns/net)" ]; }'
+    script = f'#!/bin/sh\n{is_live}\n{before}\n{through} /run/{program} "$@"\ncode=$?\n{after}\nexit $code\n'
+    on.path(place).unlink()
+    on.write(place, script.encode(), 0o755)
+
+
 def broad(backend: Backend, device: str = "docker0") -> str:
     """Docker's rule."""
     return f"-s {POD[backend.family]} ! -o {device} -j MASQUERADE"
