@@ -11,7 +11,7 @@ daemon/libnetwork/drivers/bridge/internal/iptabler/endpoint.go and network.go).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from natfix.audit.hit import Hit
@@ -39,6 +39,10 @@ class _Gate:
     hook: str
     is_dockers: Callable[[Rule], bool]
     at: Callable[[PacketSet], PacketSet]
+
+    def dockers(self, outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
+        """Those of *outcomes* that a rule of Docker's decides."""
+        return tuple(each for each in outcomes if each.fate is Fate.DROP and each.rule and self.is_dockers(each.rule))
 
 
 def docker_drops_direct(subject: Subject) -> Iterator[Hit]:
@@ -68,27 +72,32 @@ def _dropped(subject: Subject, gate: _Gate) -> Iterator[tuple[Locality, tuple[Ou
     table = subject.filtering.get(gate.table)
     if table is None:
         return
-    hook = gate.hook if table.chain(gate.hook) else DOCKER
     for locality in _localities(subject):
         packets = _coming(subject, locality)
-        outcomes = _drops(table, hook, gate, packets) if packets else ()
-        if packets and outcomes and not _let_in(subject, table, hook, gate, packets):
-            yield locality, outcomes, hook == gate.hook
+        outcomes, sure = _drops(table, gate, packets) if packets else ((), True)
+        if packets and outcomes and not _let_in(subject, table, gate, packets):
+            yield locality, outcomes, sure
 
 
-def _drops(table: Table, hook: str, gate: _Gate, packets: PacketSet) -> tuple[Outcome, ...]:
-    found = walk(table, hook, gate.at(packets))
-    return tuple(each for each in found if each.fate is Fate.DROP and each.rule and gate.is_dockers(each.rule))
+def _drops(table: Table, gate: _Gate, packets: PacketSet) -> tuple[tuple[Outcome, ...], bool]:
+    """What of *packets* Docker drops at *gate*, and whether all that leads there was read."""
+    coming = gate.at(packets)
+    found = walk(table, gate.hook, coming)
+    drops = gate.dockers(found)
+    unread = any(words.startswith("-j ") for outcome in found for words in outcome.unknown)
+    if drops or not (unread or table.chain(gate.hook) is None):
+        return drops, True
+    return gate.dockers(walk(table, DOCKER, coming)), False
 
 
-def _let_in(subject: Subject, table: Table, hook: str, gate: _Gate, packets: PacketSet) -> bool:
+def _let_in(subject: Subject, table: Table, gate: _Gate, packets: PacketSet) -> bool:
     """Whether somebody opened the gate for a device by its name: without the host nobody knows that it is the uplink."""
     if subject.has_host:
         return False
-    rules = (rule for chain in table.reached_from(hook) for rule in chain.rules)
+    rules = (rule for chain in table.reached_from(gate.hook) for rule in chain.rules)
     named = {option.value for rule in rules if (option := rule.in_interface) and _is_one(option)}
     devices = sorted(named - {"lo", *(locality.bridge for locality in _localities(subject)), *map(bridge_of, subject.rules)})
-    return any(not _drops(table, hook, gate, packets.having("in_interface", Names(device))) for device in devices)
+    return any(not _drops(table, gate, packets.having("in_interface", Names(device)))[0] for device in devices)
 
 
 def _is_one(option: Option) -> bool:

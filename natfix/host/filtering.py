@@ -75,6 +75,8 @@ class _Reader:
                 new = self.read("filter", name)
                 met |= new
                 waiting += _targets(new)
+                # Docker's own first: of all others only what they let in before matters.
+                waiting.sort(key=lambda each: not each.startswith(_DOCKER))
         return met
 
     def read(self, table: str, name: str) -> dict[str, Chain]:

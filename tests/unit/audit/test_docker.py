@@ -112,6 +112,13 @@ def test_what_depends_on_a_chain_that_was_not_read_is_possible() -> None:
     assert finding.message.startswith("may drop ")
 
 
+def test_what_a_chain_that_was_not_read_may_lead_to_is_possible() -> None:
+    subject = looked([], ["-j SITE-FORWARD", "-j ACCEPT"], [UNPUBLISHED])
+    assert told(docker_drops_unpublished(subject)) == [("filter", UNPUBLISHED, False)]
+    unreached = looked([], ["-m set --match-set hosts src -j ACCEPT"], [UNPUBLISHED])
+    assert told(docker_drops_unpublished(unreached)) == []
+
+
 @pytest.mark.parametrize(
     "spec",
     [
