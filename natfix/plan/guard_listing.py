@@ -82,8 +82,8 @@ class _Listing:
     def _tests(self) -> list[list[Any]]:
         """The rules before the last one, as nft prints them."""
         tests: list[tuple[str, Any, Any]] = [
-            ("!=", self._field("saddr"), "@subnets"),
             ("!=", self._field("daddr"), "@cluster"),
+            ("!=", self._field("saddr"), "@subnets"),
             *(("==", {"&": [{"meta": {"key": "mark"}}, mask]}, value) for value, mask in MARKS),
         ]
         home = {"vmap": {"key": {"meta": {"key": "oifname"}}, "data": "@homes"}}

@@ -85,12 +85,13 @@ def _map_element(bridge: str) -> str:
 
 def _chain_lines(family: Family) -> Iterable[str]:
     name = nft_family(family)
+    # Most connections lead out of the cluster; they shall cost one lookup.
     marks = (f"    meta mark & {mask:#x} == {value:#x} accept" for value, mask in MARKS)
     return (
         "chain guard {",
         f"    type nat hook postrouting priority {PRIORITY}; policy accept;",
-        f"    {name} saddr != @subnets accept",
         f"    {name} daddr != @cluster accept",
+        f"    {name} saddr != @subnets accept",
         *marks,
         "    oifname vmap @homes",
         f"    counter snat to {name} saddr",

@@ -82,7 +82,7 @@ def test_a_table_that_somebody_altered_is_told_and_put_right(netns: str) -> None
 
 @pytest.mark.kernel("nft")
 def test_what_nft_refuses_is_told_in_its_words(netns: str) -> None:
-    with pytest.raises(HostError, match="cannot be changed: nft -f -: .*String exceeds maximum length"):
+    with pytest.raises(HostError, match=r"cannot be changed: nft -f -: .*String exceeds maximum length"):
         NftGuardStore().put(GuardChange((), (guard({"br-longer-than-any-device": ["172.7.21.0/24"]}),)))
     assert NftGuardStore().read() == HeldGuards()
 

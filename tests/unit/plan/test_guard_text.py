@@ -27,8 +27,8 @@ table ip6 natfix {
     }
     chain guard {
         type nat hook postrouting priority 99; policy accept;
-        ip6 saddr != @subnets accept
         ip6 daddr != @cluster accept
+        ip6 saddr != @subnets accept
         meta mark & 0x4000 == 0x4000 accept
         meta mark & 0x2000 == 0x2000 accept
         meta mark & 0xff0000 == 0x40000 accept
