@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.leftovers import descendants
-from tests.machine.conftest import Images
+from tests.machine.conftest import DockerPairs, Images
 from tests.machine.machines.cgroups import hierarchies
 from tests.machine.machines.installed import ROOT
 from tests.machine.machines.machine import Machine, running
@@ -51,7 +51,7 @@ def fresh(pair: Pair) -> Pair:
 def traces(owner: int) -> list[str]:
     """What machines of the process *owner* leave on the host."""
     mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
-    groups = [group for root in hierarchies() for group in root.glob(f"natfix-*-{owner}")]
+    groups = [group for root in hierarchies() for group in root.glob(f"natfix-*-{owner}-*")]
     networks = Path("/run/netns").glob(f"natfix-*-{owner}-*")
     return [*(line for line in mounts if f"/natfix-machine-{owner}-" in line), *map(str, [*groups, *networks])]
 
@@ -124,6 +124,14 @@ def test_a_reboot_keeps_the_disk_and_nothing_else(fresh: Pair) -> None:
     # What natfix saved was loaded first, and then Docker put its rule on top of it.
     assert host.postrouting() == [host.broad, host.narrow]
     assert fresh.seen() == "10.4.7.21"
+
+
+def test_a_pair_can_use_the_legacy_programs_and_settings_of_its_own(docker_pairs: DockerPairs) -> None:
+    with docker_pairs("trixie", settings={"live-restore": True}, backend="legacy") as pair:
+        assert "(legacy)" in pair.a.output("iptables", "--version")
+        assert pair.a.postrouting() == [pair.a.broad]
+        assert pair.a.output("docker", "info", "--format={{.LiveRestoreEnabled}}").strip() == "true"
+        assert pair.seen() == pair.a.address
 
 
 @pytest.fixture

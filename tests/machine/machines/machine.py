@@ -86,7 +86,7 @@ class Machine:
         with ExitStack() as power:
             network = power.enter_context(namespace(self.name))
             self._plug(network)
-            groups = power.enter_context(control_group(f"natfix-{self.name}-{os.getpid()}"))
+            groups = power.enter_context(control_group(network))
             console = power.enter_context((self._folder / "console").open("ab"))
             self._process = subprocess.Popen(
                 _nspawn(self.name, self._folder, network, groups),

@@ -18,7 +18,8 @@ Settings = Mapping[str, object]
 CLUSTER = "172.7.0.0/16"
 CONTAINER = "pod"
 ARCHIVE = "/root/server.tar"
-SERVER = "exec /bin/busybox httpd -f -p 80 -h /www"
+# As the first process of a container, a server alone would not heed the signal to end, and each shutdown would wait for it.
+SERVER = "trap exit TERM; /bin/busybox httpd -f -p 80 -h /www & wait"
 IPTABLES = [f"{family}{kind}" for family in ("iptables", "ip6tables") for kind in ("", "-save", "-restore")]
 
 # Docker 28 drops what was routed to docker0 from elsewhere twice: in table raw, container by container, which a key of
@@ -90,8 +91,7 @@ class DockerHost(Machine):
     def start_pod(self) -> None:
         """Start a container that serves, and answers with the address it was reached from."""
         self.output("docker", "import", ARCHIVE, IMAGE)
-        # Its first process heeds no SIGTERM, and a restart of Docker would wait for it.
-        options = ("--detach", f"--name={CONTAINER}", "--restart=always", "--stop-signal=KILL")
+        options = ("--detach", f"--name={CONTAINER}", "--restart=always")
         self.output("docker", "run", *options, IMAGE, "/bin/busybox", "sh", "-c", SERVER)
         self.pod.wait()
 

@@ -20,7 +20,7 @@ def _sweep_for(owner: str) -> None:
     for network in Path("/run/netns").glob(f"natfix-*-{owner}-*"):
         command("ip", "netns", "delete", network.name)
     for root in hierarchies():
-        for group in root.glob(f"natfix-*-{owner}"):
+        for group in root.glob(f"natfix-*-{owner}-*"):
             remove_group(group)
 
 
