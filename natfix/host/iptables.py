@@ -55,17 +55,17 @@ class IptablesStore:
         """Load *script* in a scratch network namespace, over stand-ins for the rules it does not touch."""
         before = stand_in(self.read().tables[0], script)
         data = _bytes(before + script)
-        done = run_in_scratch(*self._restore(), data=data, environment=self._environment)
+        done = run_in_scratch(*self.restore_command(), data=data, environment=self.environment)
         if done.code != 0:
             raise refused_rehearsal(done, read_script(script), before.count("\n"), self.wait, self.lock)
 
     def commit(self, script: str) -> None:
         """Apply *script* in one kernel transaction: all of it or nothing."""
-        command = self._restore()
+        command = self.restore_command()
         # Restore before 1.6.2 takes no lock, so natfix takes it in its place.
         unlocked = self.backend.variant == "legacy" and len(command) == len(self._restore_words)
         with hold(self.lock, self.wait) if unlocked else nullcontext():
-            done = run(*command, data=_bytes(script), environment=self._environment)
+            done = run(*command, data=_bytes(script), environment=self.environment)
         if done.code != 0:
             raise refused_commit(done, read_script(script), self.wait, self.lock)
 
@@ -73,7 +73,7 @@ class IptablesStore:
     def _restore_words(self) -> tuple[str, ...]:
         return (self.tools.restore, "--noflush")
 
-    def _restore(self) -> tuple[str, ...]:
+    def restore_command(self) -> tuple[str, ...]:
         """The command that applies a script, with a bounded wait where it knows of one (1.6.2, and RHEL 7's 1.4.21)."""
         if self.backend.variant == "nft":
             return self._restore_words
@@ -82,7 +82,8 @@ class IptablesStore:
         return (*self._restore_words, f"--wait={self.wait}") if knows_wait else self._restore_words
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """Variables that its programs need beside those of this process."""
         return {} if self.lock == XTABLES_LOCK else {"XTABLES_LOCKFILE": self.lock}
 
 
