@@ -4,14 +4,18 @@ Every key, with what it may hold::
 
     cluster-cidr = ["172.7.0.0/16", "fd00:7::/48"]      # the networks of all container subnets of all hosts
 
+    [watch]                     # how `natfix watch` treats time
+    interval = 60               # seconds from one slow look to the next
+    longest-pause = 60          # seconds at most between two corrections of a rule that somebody keeps putting back
+
 The file is read strictly: a key natfix does not know is an error, for what is misspelt would be ignored for years.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
 
 from natfix.app.cidrs import parse_cidrs
 from natfix.app.ports import Files
@@ -22,16 +26,31 @@ CONFIG_PATH: Final = "/etc/natfix/natfix.toml"
 
 
 @dataclass(frozen=True, slots=True)
+class WatchConfig:
+    """How the watcher treats time.
+
+    Attributes:
+        interval: seconds from one slow look to the next; None when the file does not tell.
+        longest_pause: seconds at most between two corrections in a fight; None when the file does not tell.
+    """
+
+    interval: float | None = None
+    longest_pause: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The settings of one host.
 
     Attributes:
         source: the file they come from, whether or not it is there.
         cluster_cidrs: the cluster's networks; empty when the file does not tell.
+        watch: how the watcher treats time.
     """
 
     source: str = CONFIG_PATH
     cluster_cidrs: tuple[Network, ...] = ()
+    watch: WatchConfig = field(default_factory=WatchConfig)
 
 
 def read_config(files: Files, path: str = CONFIG_PATH) -> Config:
@@ -55,12 +74,14 @@ def parse_config(data: bytes, source: str) -> Config:
     Raises:
         ConfigError: it says something impossible.
     """
-    settings = _load(data, source)
+    return Config(source, **_read_table(_load(data, source), _SETTINGS, source))
+
+
+def _read_table(settings: Mapping[str, object], known: _Known, place: str) -> dict[str, Any]:
     for key in settings:
-        if key not in _SETTINGS:
-            raise ConfigError(f"{source}: unknown key {key}", hint=f"Known keys: {', '.join(_SETTINGS)}.")
-    fields = {_SETTINGS[key][0]: _SETTINGS[key][1](value, f"{source}: {key}") for key, value in settings.items()}
-    return Config(source, **fields)
+        if key not in known:
+            raise ConfigError(f"{place}: unknown key {key}", hint=f"Known keys: {', '.join(known)}.")
+    return {known[key][0]: known[key][1](value, f"{place}: {key}") for key, value in settings.items()}
 
 
 def _load(data: bytes, source: str) -> dict[str, Any]:
@@ -86,7 +107,38 @@ def _read_cidrs(value: object, place: str) -> tuple[Network, ...]:
         raise ConfigError(error.message, hint=error.hint) from error
 
 
+def _read_watch(value: object, place: str) -> WatchConfig:
+    """Read the table [watch].
+
+    Raises:
+        ConfigError: it is no table, or holds something impossible.
+    """
+    if not isinstance(value, dict):
+        raise ConfigError(f"{place} must be a table", hint="Write it as: [watch]")
+    return WatchConfig(**_read_table(value, _WATCH_SETTINGS, place))
+
+
+def _read_seconds(value: object, place: str) -> float:
+    """Read a number of seconds.
+
+    Raises:
+        ConfigError: it is no number, or less than one.
+    """
+    # TOML's true is an int in Python.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= _MOST_SECONDS:
+        raise ConfigError(f"{place} must be a number of seconds, 1 to {_MOST_SECONDS}", hint="Write it as: interval = 60")
+    return float(value)
+
+
+_MOST_SECONDS: Final = 86_400
+_Known: TypeAlias = Mapping[str, tuple[str, Callable[[object, str], Any]]]
+
 # For each key the field it sets, and how its value is read.
-_SETTINGS: Final[Mapping[str, tuple[str, Callable[[object, str], Any]]]] = {
+_WATCH_SETTINGS: Final[_Known] = {
+    "interval": ("interval", _read_seconds),
+    "longest-pause": ("longest_pause", _read_seconds),
+}
+_SETTINGS: Final[_Known] = {
     "cluster-cidr": ("cluster_cidrs", _read_cidrs),
+    "watch": ("watch", _read_watch),
 }

@@ -8,6 +8,7 @@ from natfix.app.guard import look as look_at_guard
 from natfix.app.machine import Machine
 from natfix.app.planning import PlannedTable, Wishes, plan_change
 from natfix.app.record import journeys
+from natfix.app.watch_state import read_watcher
 from natfix.audit.guard import table_name
 from natfix.report.changes import PlaceStatus, Status
 from natfix.report.guard import meaning
@@ -33,6 +34,7 @@ def look(machine: Machine, wishes: Wishes) -> Status:
         last=past[-1] if past else None,
         waiting=tuple(each for each in past if each.state in {"waiting", "started"}),
         notes=planned.notes,
+        watcher=read_watcher(machine.files),
     )
 
 

@@ -20,10 +20,11 @@ COMMANDS = {
     "confirm": "Keep a change made with `natfix apply --confirm`.",
     "status": "Tell what holds now on this host.",
     "history": "Tell what natfix changed, when.",
-    "guard": "Keep container addresses whatever other rules say: on, off or status.",
+    "watch": "Keep the host right: correct each rule within milliseconds of its writing.",
     "restore": "Put guard and corrections back, as units do after a boot or a start of Docker.",
     "install": "Keep this host right from now on: put systemd units in place and start them.",
     "uninstall": "Take away what `natfix install` put in place.",
+    "guard": "Keep container addresses whatever other rules say: on, off or status.",
     "lab": "Show the fault and its repair on two hosts made for it.",
 }
 

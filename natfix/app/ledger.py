@@ -1,0 +1,224 @@
+"""What the watcher tells: to the journal, to the service manager, to the monitoring, and to `natfix status`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+
+from natfix.app.judgement import Correction
+from natfix.app.ports import Backend, Clock
+from natfix.app.vigil import Fight
+from natfix.app.watch_ports import Chronicle, Entry, Level, Meter, Notifier
+from natfix.app.watch_state import StateFile, WatchState
+from natfix.errors import NatfixError
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """All who are told.
+
+    Attributes:
+        chronicle: the journal, or whoever reads standard output.
+        notifier: the service manager.
+        meter: the monitoring.
+        state: what `natfix status` reads.
+        clock: the time of day.
+    """
+
+    chronicle: Chronicle
+    notifier: Notifier
+    meter: Meter
+    state: StateFile
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a correction went.
+
+    Attributes:
+        seconds: from hearing of the change to the end of the commit.
+        writers: who changed rules just before, the last one last.
+        change: names it for ``natfix undo``; empty for one that was recorded before.
+    """
+
+    seconds: float
+    writers: Sequence[str]
+    change: str
+
+
+class Ledger:
+    """Keeps count of what the watcher does, and tells it.
+
+    Args:
+        audience: whom.
+        pid: of this process.
+    """
+
+    def __init__(self, audience: Audience, pid: int) -> None:
+        self._audience = audience
+        self._state = WatchState(pid, self._time())
+        self._findings: dict[str, int] = {}
+        self._fights: dict[str, str] = {}
+        self._told: set[str] = set()
+        self._changed = True
+
+    @property
+    def refused(self) -> bool:
+        """Whether the last look could not be finished."""
+        return bool(self._state.refused)
+
+    @property
+    def summary(self) -> str:
+        """What holds, in a line."""
+        if self._state.refused:
+            return f"not right: {self._state.refused}"
+        parts = [f"{sum(self._findings.values())} findings left", f"{self._state.corrections} corrections"]
+        if self._fights:
+            parts.append(f"{len(self._fights)} rules are put back again and again")
+        if self._state.unsaved:
+            parts.append(f"not saved for the next boot: {self._state.unsaved}")
+        return ", ".join(parts)
+
+    def started(self) -> None:
+        """The watcher begins."""
+        self._tell("started", f"natfix watches this host (pid {self._state.pid})", {"pid": self._state.pid})
+
+    def stopped(self) -> None:
+        """The watcher ends."""
+        with contextlib.suppress(NatfixError):
+            self._audience.state.remove()
+        self._tell("stopped", f"natfix stops watching; {self._state.corrections} corrections since {self._state.since}")
+
+    def reloaded(self) -> None:
+        """The settings were read again."""
+        self._told.clear()
+        self._tell("reloaded", "natfix has read its settings again")
+
+    def kept(self, error: NatfixError) -> None:
+        """The new settings were wrong, and the old ones are kept."""
+        self._tell("refused", f"the settings are refused, and the old ones kept: {error.message}", _why(error), "error")
+
+    def lost(self, variant: str) -> None:
+        """Events were lost, and everything is looked at."""
+        self._tell(
+            "lost", f"more happened in {variant} than the kernel could tell; natfix looks at everything", level="warning"
+        )
+
+    def found(self, backend: Backend, findings: int) -> None:
+        """A table was looked at."""
+        self._changed |= self._findings.get(str(backend)) != findings
+        self._findings[str(backend)] = findings
+
+    def corrected(self, backend: Backend, correction: Correction, done: Done) -> None:
+        """A rule was corrected."""
+        micros = round(done.seconds * 1_000_000)
+        self._audience.meter.corrected(str(backend), done.seconds)
+        self._state.corrections += 1
+        self._state.last = f"{self._time()} {correction.kind}"
+        self._changed = True
+        who = f" of {done.writers[-1]}" if done.writers else ""
+        self._tell(
+            "corrected",
+            f"corrected {micros} us after the change{who}: {correction.kind} is now {correction.after}",
+            {
+                "backend": str(backend),
+                "before": correction.before,
+                "after": correction.after,
+                "microseconds": micros,
+                "writers": list(done.writers),
+                "repeated": not done.change,
+                "change": done.change or None,
+            },
+        )
+
+    def fight(self, fight: Fight, longest_pause: float) -> None:
+        """Somebody keeps putting a rule back."""
+        self._fights[fight.kind] = fight.writer
+        self._changed = True
+        self._tell(
+            "fight",
+            f"{fight.writer or 'somebody'} keeps putting this rule back, {fight.times} times already: {fight.kind}. natfix "
+            f"corrects it less and less often now, every {longest_pause:g} s in the end. Stop that program from writing it.",
+            {"rule": fight.kind, "writer": fight.writer or None, "times": fight.times},
+            "error",
+        )
+
+    def calm(self, fight: Fight) -> None:
+        """Nobody puts it back any more."""
+        self._fights.pop(fight.kind, None)
+        self._changed = True
+        fields = {"rule": fight.kind, "writer": fight.writer or None, "times": fight.times}
+        self._tell("calm", f"nobody puts this rule back any more: {fight.kind}", fields)
+
+    def saved(self, path: str, change: str) -> None:
+        """A file that is loaded at boot has the correction."""
+        self._tell("saved", f"saved for the next boot: {path}", {"path": path, "change": change})
+
+    def guarded(self) -> None:
+        """The guard was put back."""
+        self._tell("guarded", "put the guard back, which somebody had taken away or which lacked a subnet")
+
+    def all_saved(self) -> None:
+        """No file lacks a correction."""
+        self._changed |= bool(self._state.unsaved)
+        self._state.unsaved = ""
+
+    def unsaved(self, error: NatfixError) -> None:
+        """A file could not be corrected; the running rules are."""
+        self._changed |= self._state.unsaved != error.message
+        self._state.unsaved = error.message
+        self._once(f"the running rules are right, but not saved for the next boot: {error.message}", error, "warning")
+
+    def refuse(self, error: NatfixError) -> None:
+        """A look could not be finished."""
+        self._changed |= self._state.refused != error.message
+        self._state.refused = error.message
+        self._once(error.message, error, "error")
+
+    def finished(self) -> None:
+        """A look was finished."""
+        if self._state.refused:
+            self._state.refused, self._changed = "", True
+            self._told.clear()
+
+    def remark(self, error: NatfixError, what: str) -> None:
+        """Something beside the corrections failed."""
+        self._once(f"{what}: {error.message}", error, "warning")
+
+    def report(self) -> None:
+        """Put down what holds now, where that is something new."""
+        try:
+            self._audience.meter.looked(self._findings, len(self._fights))
+        except NatfixError as error:
+            self.remark(error, "the metrics are not up to date")
+        if self._changed:
+            self._publish()
+
+    def _publish(self) -> None:
+        self._changed = False
+        self._state.fights = dict(self._fights)
+        self._audience.notifier.status(self.summary)
+        try:
+            self._audience.state.write(self._state)
+        except NatfixError as error:
+            self.remark(error, "natfix status will not show this watcher as it is")
+
+    def _once(self, message: str, error: NatfixError, level: Level) -> None:
+        """Tell what is the same at every look only once."""
+        if message not in self._told:
+            self._told.add(message)
+            self._tell("refused", message, _why(error), level)
+
+    def _tell(self, what: str, message: str, fields: Mapping[str, Any] | None = None, level: Level = "info") -> None:
+        self._audience.chronicle.tell(Entry(what, message, level, fields or {}))
+
+    def _time(self) -> str:
+        return self._audience.clock.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _why(error: NatfixError) -> Mapping[str, Any]:
+    return {"error": type(error).__name__, "hint": error.hint}

@@ -1,0 +1,252 @@
+"""Look at the nat tables, correct them, and look again until there is nothing left to correct.
+
+The rule that makes natfix's own writes wake nobody and loses nothing: *drain the events, then look*. What came before the look
+is in the rules that are looked at; what comes after it is an event that is still there.
+
+A correction that natfix has not made since it was started goes the whole way of ``natfix apply``: rehearsal, record, commit, a
+look back. One whose words are rehearsed and recorded is committed at once, because a pod's address is hidden until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from natfix.app.apply import apply_change
+from natfix.app.guard import ensure
+from natfix.app.judgement import Correction, Judge, Verdict
+from natfix.app.ledger import Done, Ledger
+from natfix.app.machine import Machine
+from natfix.app.planning import Wishes
+from natfix.app.ports import Backend, Rewritten, Variant
+from natfix.app.vigil import Patience, Vigil
+from natfix.app.watch_ports import Event, WatchedStore, WatchedTables
+from natfix.errors import ConflictError, NatfixError, RolledBackError
+from natfix.ruleset import Ruleset, Table
+
+VERB: Final = "watch"
+_ATTEMPTS: Final = 3
+_VARIANTS: Final[frozenset[Variant]] = frozenset({"nft", "legacy"})
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What decides about the rules of this host, read anew when the settings are.
+
+    Attributes:
+        wishes: clusters, audit rules, what to save.
+        patience: how the watcher treats time.
+        settled: whether somebody told the clusters; else they are looked for again from time to time.
+    """
+
+    wishes: Wishes
+    patience: Patience = field(default_factory=Patience)
+    settled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """The part of the machine that is looked at and changed.
+
+    Attributes:
+        machine: the ports of any change; its stores are not used, for new ones can appear.
+        tables: the nat tables.
+        drain: gives the events since, without waiting.
+        monotonic: seconds of the clock that the events have their times from.
+    """
+
+    machine: Machine
+    tables: WatchedTables
+    drain: Callable[[], Sequence[Event]]
+    monotonic: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """One nat table as it was looked at."""
+
+    store: WatchedStore
+    ruleset: Ruleset
+    table: Table
+    verdict: Verdict
+    wanted: tuple[Correction, ...]
+
+
+class Pursuit:
+    """Brings the host to what the situation wants.
+
+    Args:
+        field: the machine.
+        situation: what is wanted.
+        vigil: says what must wait.
+        ledger: is told.
+    """
+
+    def __init__(self, field: Field, situation: Situation, vigil: Vigil, ledger: Ledger) -> None:
+        self._field = field
+        self._vigil = vigil
+        self._ledger = ledger
+        self._situation = situation
+        self._judge = Judge(field.machine.links, situation.wishes)
+        self._rehearsed: set[object] = set()
+        self._settled: dict[Backend, tuple[int, object]] = {}
+        self._unsaved = situation.wishes.persist
+        self._guarded = False
+
+    @property
+    def situation(self) -> Situation:
+        """What is wanted."""
+        return self._situation
+
+    def adopt(self, situation: Situation) -> None:
+        """Want something else from now on."""
+        if situation.wishes != self._situation.wishes:
+            self._judge = Judge(self._field.machine.links, situation.wishes)
+            self._rehearsed.clear()
+            self._unsaved = situation.wishes.persist
+        self._situation = situation
+        self._vigil.patience = situation.patience
+        self.doubt()
+
+    def doubt(self) -> None:
+        """Look at everything the next time, whether or not it changed."""
+        self._settled.clear()
+
+    def pursue(self, events: Sequence[Event], *, slow: bool = False) -> None:
+        """Look at what *events* may have changed, correct it, and look again.
+
+        Raises:
+            NatfixError: a table could not be read or corrected.
+        """
+        rewritten: list[Rewritten] = []
+        heard = tuple(events)
+        variants = _VARIANTS if slow else variants_of(heard)
+        for _ in range(_ATTEMPTS):
+            start = self._field.monotonic()
+            wrong = 0
+            # One after the other: what is wrong in the first is corrected before the second is looked at.
+            for view in self._views(variants):
+                if view.wanted:
+                    wrong += 1
+                    self._correct(view, heard, start)
+                    rewritten += view.verdict.rewritten
+            if not wrong:
+                self._keep_guard(variants, sure=slow or not heard)
+                self._vigil.looked(start, self._field.monotonic(), slow=slow)
+                break
+            # From here on everything that happened is in what the next look sees.
+            heard = tuple(self._field.drain())
+            variants = _VARIANTS if not heard else variants | variants_of(heard)
+        else:
+            now = self._field.monotonic()
+            self._vigil.looked(now, now, slow=slow)
+            self._vigil.heard()
+        self._clear_up(rewritten)
+        if self._unsaved and (slow or rewritten):
+            self._save()
+
+    def _views(self, variants: frozenset[Variant]) -> Iterator[_View]:
+        """Look at every table that may have changed."""
+        for store in self._field.tables.active(variants):
+            stamp, surroundings = store.stamp(), self._judge.surroundings
+            if stamp is not None and self._settled.get(store.backend) == (stamp, surroundings):
+                continue
+            view = self._view(store)
+            self._ledger.found(store.backend, len(view.verdict.findings))
+            self._settled.pop(store.backend, None)
+            if stamp is not None and not view.verdict.corrections:
+                self._settled[store.backend] = stamp, surroundings
+            yield view
+
+    def _view(self, store: WatchedStore) -> _View:
+        ruleset = store.read()
+        table = ruleset.table("nat", store.backend.family)
+        assert table is not None, "a store always gives its nat table"  # noqa: S101
+        verdict = self._judge.verdict(store.backend, ruleset)
+        now = self._field.monotonic()
+        wanted = tuple(each for each in verdict.corrections if not self._vigil.holds(each.kind, now))
+        return _View(store, ruleset, table, verdict, wanted)
+
+    def _correct(self, view: _View, events: Sequence[Event], start: float) -> None:
+        """Make the corrections that one table needs."""
+        mine = [event for event in events if event.variant in {None, view.store.backend.variant}]
+        began = min((event.at for event in mine), default=start)
+        change = ""
+        if all(each.words in self._rehearsed for each in view.wanted):
+            try:
+                self._commit(view)
+            except ConflictError:
+                return  # The rule has gone meanwhile, or has become another one: the next look tells.
+        else:
+            change = self._apply(view, mine)
+        done = Done(self._field.monotonic() - began, [str(event.writer) for event in mine if event.writer], change)
+        for correction in view.wanted:
+            self._rehearsed.add(correction.words)
+            self._ledger.corrected(view.store.backend, correction, done)
+            self._count(correction, mine)
+
+    def _commit(self, view: _View) -> None:
+        script = view.verdict.transaction(view.wanted, view.ruleset, view.table)
+        with self._field.machine.turnstile.hold():
+            view.store.commit(script)
+
+    def _apply(self, view: _View, events: Sequence[Event]) -> str:
+        """Go the whole way of ``natfix apply``; files come later, for a pod's address is hidden until the rules are right."""
+        machine = replace(self._field.machine, stores=(view.store,))
+        wishes = replace(self._situation.wishes, persist=False, kernel=True, keep_connections=True)
+        self._unsaved = self._situation.wishes.persist
+        try:
+            return apply_change(machine, wishes, VERB).id
+        except RolledBackError:
+            # Somebody writes faster than natfix looks. It is recorded, and counts as a round of a fight.
+            for correction in view.wanted:
+                self._rehearsed.add(correction.words)
+                self._count(correction, events)
+            raise
+
+    def _count(self, correction: Correction, events: Sequence[Event]) -> None:
+        origins = {event.writer.origin for event in events if event.writer}
+        fight = self._vigil.corrected(correction.kind, self._field.monotonic(), origins)
+        if fight is not None:
+            self._ledger.fight(fight, self._vigil.patience.longest_pause)
+
+    def _keep_guard(self, variants: frozenset[Variant], *, sure: bool) -> None:
+        """Put the guard back where it is wanted: `nft flush ruleset` takes it away with all the rest."""
+        if not (sure or (self._guarded and "nft" in variants)):
+            return
+        machine = replace(self._field.machine, stores=tuple(self._field.tables.active()))
+        report = ensure(machine, self._situation.wishes.clusters)
+        self._guarded = report.wanted
+        if report.done:
+            self._ledger.guarded()
+
+    def _clear_up(self, rewritten: Sequence[Rewritten]) -> None:
+        """Drop the connections that were made while a rule was wrong."""
+        if not rewritten or self._situation.wishes.keep_connections:
+            return
+        try:
+            self._field.machine.connections.forget(tuple(dict.fromkeys(rewritten)))
+        except NatfixError as error:
+            self._ledger.remark(error, "connections made meanwhile keep the node's address until they end")
+
+    def _save(self) -> None:
+        """Bring the corrections into the files that are loaded at boot; what refuses that is tried again at a slow look."""
+        machine = replace(self._field.machine, stores=tuple(self._field.tables.active()))
+        try:
+            result = apply_change(machine, replace(self._situation.wishes, kernel=False), VERB)
+        except NatfixError as error:
+            self._ledger.unsaved(error)
+            return
+        self._unsaved = False
+        self._ledger.all_saved()
+        for change in result.changes:
+            self._ledger.saved(change.place, result.id)
+
+
+def variants_of(events: Sequence[Event]) -> frozenset[Variant]:
+    """The backends that *events* may have changed; all of them when no event tells."""
+    named = {event.variant for event in events}
+    if not events or None in named or any(event.reason == "overrun" for event in events):
+        return _VARIANTS
+    return frozenset(variant for variant in named if variant is not None)

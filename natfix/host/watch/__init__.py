@@ -1,0 +1,1 @@
+"""What the watcher needs of the machine: events, cheap looks, and whom to tell."""
