@@ -1,13 +1,13 @@
 """Time new connections out of a container with natfix's guard before Docker's rule, and without it.
 
 Each is one UDP packet to a port of its own: the kernel tracks a new connection, asks the nat chains, and forwards it. Host,
-container and far end are network namespaces of this machine, so the sender waits for all of the way, and the guard's part shows.
+container and far end are network namespaces of this machine: the sender waits for all of the way, and the guard's part shows.
 Configurations take turns, each with an empty connection table.
 """
 
 from __future__ import annotations
 
-import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -69,7 +69,7 @@ def build() -> None:
     run("ip", "-n", "pod", "-batch", "-", data=POD)
     run("ip", "-n", "far", "-batch", "-", data=FAR)
     run("sysctl", "-qw", "net.ipv4.ip_forward=1")
-    run(*"iptables-nft -t nat -A POSTROUTING -s 172.7.21.0/24 ! -o docker0 -j MASQUERADE".split())
+    run("iptables-nft", "-t", "nat", *shlex.split("-A POSTROUTING -s 172.7.21.0/24 ! -o docker0 -j MASQUERADE"))
 
 
 def guard(subnets: int) -> tuple[Guard, ...]:
@@ -102,7 +102,8 @@ def compare(address: str) -> dict[str, float]:
 def main() -> None:
     """Measure and print."""
     if INSIDE not in sys.argv:
-        os.execvp("unshare", ["unshare", "--net", "--mount", "--propagation", "private", sys.executable, *sys.argv, INSIDE])
+        command = ["unshare", "--net", "--mount", "--propagation", "private", sys.executable, *sys.argv, INSIDE]
+        sys.exit(subprocess.run(command, check=False).returncode)
     run("mount", "-t", "tmpfs", "none", "/run")
     build()
     for place, address in PLACES.items():
