@@ -43,7 +43,7 @@ def _once(*names: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-_RESTORE: Final = UnitSet(("natfix-restore.service",), ("natfix-restore.service",))
+_ALWAYS: Final = UnitSet(*[("natfix-restore.service", "natfix-follow.service")] * 2)
 _MODES: Final[Mapping[Mode, UnitSet]] = {
     Mode.WATCH: UnitSet(("natfix-watch.service",), ("natfix-watch.service",)),
     Mode.PATH: UnitSet(
@@ -55,8 +55,8 @@ _MODES: Final[Mapping[Mode, UnitSet]] = {
 
 
 def units_of(modes: Iterable[Mode]) -> UnitSet:
-    """The unit files of some modes; every mode has the one that follows a boot and restored rulesets."""
-    found = _RESTORE
+    """The unit files of some modes; every mode has those for a boot and for restored rulesets."""
+    found = _ALWAYS
     for mode in modes:
         found |= _MODES[mode]
     return found

@@ -21,19 +21,25 @@ TEXTS = {
         "natfix-notice.service",
         "natfix-reapply.path",
         "natfix-reapply.service",
+        "natfix-follow.service",
         "natfix-restore.service",
         "natfix-watch.service",
     )
 }
 WATCH, PATH, DROP_IN = (units_of([mode]) for mode in (Mode.WATCH, Mode.PATH, Mode.DROP_IN))
-RESTORE, DAEMON, CONF = "natfix-restore.service", "natfix-watch.service", "docker.service.d/natfix.conf"
+FOLLOW, RESTORE, DAEMON, CONF = (
+    "natfix-follow.service",
+    "natfix-restore.service",
+    "natfix-watch.service",
+    "docker.service.d/natfix.conf",
+)
 
 
 def test_a_dry_run_shows_every_file_and_changes_nothing() -> None:
     units = MemoryUnits()
     result = install(units, WATCH, TEXTS, dry_run=True)
-    assert [change.place for change in result.changes] == [units.path(RESTORE), units.path(DAEMON)]
-    assert "+Description=natfix-watch.service" in result.changes[1].diff
+    assert [change.place for change in result.changes] == [units.path(FOLLOW), units.path(RESTORE), units.path(DAEMON)]
+    assert "+Description=natfix-watch.service" in result.changes[2].diff
     assert (result.done, units.files, units.calls, units.recall()) == (False, {}, [], None)
 
 
@@ -42,7 +48,7 @@ def test_an_install_puts_the_files_in_place_and_starts_them() -> None:
     assert install(units, WATCH, TEXTS).done
     assert units.files == {name: TEXTS[name] for name in WATCH.files}
     assert units.loaded == units.files
-    assert units.enabled == {RESTORE, DAEMON}
+    assert units.enabled == {FOLLOW, RESTORE, DAEMON}
 
 
 def test_a_second_install_changes_no_file_and_starts_anew_what_runs() -> None:
@@ -51,7 +57,7 @@ def test_a_second_install_changes_no_file_and_starts_anew_what_runs() -> None:
     remembered, units.calls = units.recall(), []
     result = install(units, WATCH, TEXTS)
     assert (result.done, result.changes, units.recall()) == (True, (), remembered)
-    assert units.calls == ["reload", f"enable {RESTORE}", f"enable {DAEMON}"]
+    assert units.calls == ["reload", f"enable {RESTORE}", f"enable {FOLLOW}", f"enable {DAEMON}"]
 
 
 def test_another_mode_takes_the_place_of_the_first() -> None:
@@ -67,7 +73,7 @@ def test_an_uninstall_leaves_nothing() -> None:
     units = MemoryUnits()
     install(units, WATCH, TEXTS)
     result = uninstall(units)
-    assert [change.place for change in result.changes] == [units.path(RESTORE), units.path(DAEMON)]
+    assert [change.place for change in result.changes] == [units.path(FOLLOW), units.path(RESTORE), units.path(DAEMON)]
     assert (units.files, units.loaded, units.enabled, units.recall()) == ({}, {}, set(), None)
 
 
@@ -130,7 +136,7 @@ def test_an_uninstall_can_be_previewed() -> None:
     install(units, WATCH, TEXTS)
     units.calls = []
     result = uninstall(units, dry_run=True)
-    assert (result.done, len(result.changes), units.calls) == (False, 2, [])
+    assert (result.done, len(result.changes), units.calls) == (False, 3, [])
 
 
 @pytest.mark.parametrize("refused", [RESTORE, DAEMON])
@@ -140,7 +146,7 @@ def test_a_refusal_half_way_leaves_everything_as_it_was(refused: str) -> None:
     with pytest.raises(HostError, match="no space left"):
         install(units, WATCH, TEXTS)
     assert units.enabled == set()
-    assert set(units.files) <= {RESTORE} - {refused}
+    assert set(units.files) <= {FOLLOW, RESTORE} - {refused}
 
 
 def test_a_daemon_that_does_not_stay_is_a_failure_and_everything_is_as_it_was() -> None:

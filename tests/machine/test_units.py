@@ -1,0 +1,264 @@
+"""``natfix install`` on whole machines: each mode through restarts, crashes and reboots, and nothing left of it afterwards."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.machine.conftest import Images
+from tests.machine.machines.images import RELEASES
+from tests.machine.machines.pair import CLUSTER, DockerHost
+from tests.machine.machines.wire import wire
+
+pytestmark = [pytest.mark.machine("systemd-nspawn", "debootstrap", "setpriv"), pytest.mark.slow]
+
+MODES = ("watch", "path", "drop-in")
+SAVED = "/etc/iptables/rules.v4"
+RESTORER = "/etc/systemd/system/netfilter-persistent.service"
+# Writes down the rules that are there when the boot is over.
+PROBE = """\
+[Unit]
+DefaultDependencies=no
+After=multi-user.target
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'iptables-save -t nat >/run/at-multi-user'
+[Install]
+WantedBy=graphical.target
+"""
+RESTORED_LATE = """\
+[Unit]
+After=docker.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/netfilter-persistent start
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+@pytest.fixture(scope="module", params=RELEASES)
+def machine(request: pytest.FixtureRequest, images: Images, natfix_layer: Path) -> Iterator[DockerHost]:
+    """A Docker host of one release that knows its cluster, for all tests of this module."""
+    with wire() as cable, DockerHost("hU", 21, [natfix_layer, images(request.param)], cable) as host:
+        host.route(DockerHost("hV", 22, [], cable))
+        host.prepare({}, "nft")
+        host.put("/etc/natfix/natfix.toml", f'cluster-cidr = ["{CLUSTER}"]\n')
+        host.put("/etc/systemd/system/at-multi-user.service", PROBE)
+        host.boot()
+        host.output("systemctl", "enable", "at-multi-user.service")
+        yield host
+
+
+@pytest.fixture
+def host(machine: DockerHost) -> Iterator[DockerHost]:
+    """The host with Docker's rules as they are after a first start, and nothing of natfix's afterwards."""
+    machine.output("iptables", "-t", "nat", "-F", "POSTROUTING")
+    machine.restart_docker()
+    yield machine
+    machine.run("natfix", "uninstall")
+
+
+def eventually(what: Callable[[], bool], seconds: float = 10) -> bool:
+    """Wait until *what* holds; tell whether it did in time."""
+    end = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def right(host: DockerHost) -> bool:
+    rules = host.postrouting()
+    return host.broad not in rules and host.narrow in rules
+
+
+def traces(host: DockerHost) -> list[str]:
+    """What an install can leave behind: files, links and folders below /etc, its memory, units that systemd knows."""
+    files = host.output("find", "/etc/systemd", "/var/lib/natfix", "-not", "-path", "*/history/*").splitlines()
+    units = host.output("systemctl", "list-units", "--all", "--plain", "--no-legend", "natfix*").splitlines()
+    return sorted(files) + [unit.split()[0] for unit in units if "not-found" not in unit]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_host_is_right_after_each_restart_of_docker(host: DockerHost, mode: str) -> None:
+    host.output("natfix", "install", f"--{mode}")
+    assert eventually(lambda: right(host))
+    for _ in range(3):
+        host.restart_docker()
+        # Only the drop-in promises that the start job waits for natfix.
+        assert right(host) if mode == "drop-in" else eventually(lambda: right(host))
+
+
+def test_a_restart_of_docker_and_reapply_in_one_word_returns_when_the_host_is_right(host: DockerHost) -> None:
+    host.output("natfix", "install", "--path")
+    for _ in range(3):
+        host.output("systemctl", "reset-failed", "docker.service")
+        host.output("systemctl", "restart", "docker.service", "natfix-reapply.service")
+        assert right(host)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_host_is_right_after_a_crash_a_socket_activation_and_two_restarts_at_once(host: DockerHost, mode: str) -> None:
+    host.output("natfix", "install", f"--{mode}")
+    for script in (
+        "systemctl kill --signal=KILL docker.service; until systemctl is-active docker.service; do sleep 0.2; done",
+        "systemctl stop docker.service; systemctl start docker.socket; docker version",
+        "systemctl restart docker.service; systemctl restart docker.service",
+        "systemctl stop docker.service; systemctl start docker.service",
+    ):
+        host.output("systemctl", "reset-failed", "docker.service")
+        host.output("sh", "-c", script)
+        assert eventually(lambda: right(host)), script
+
+
+@pytest.mark.parametrize("mode", ["watch", "path"])
+def test_a_network_that_is_created_is_corrected_too(host: DockerHost, mode: str) -> None:
+    host.output("natfix", "install", f"--{mode}")
+    host.output("docker", "network", "create", "--subnet=172.7.99.0/24", "other")
+    try:
+        assert eventually(lambda: any(f"172.7.99.0/24 ! -d {CLUSTER}" in rule for rule in host.postrouting()))
+        assert eventually(lambda: host.run("natfix", "check").returncode == 0)
+    finally:
+        host.output("docker", "network", "rm", "other")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_restored_ruleset_is_corrected(host: DockerHost, mode: str) -> None:
+    host.output("natfix", "install", f"--{mode}")
+    host.put(SAVED, f"*nat\n:POSTROUTING ACCEPT [0:0]\n{host.broad}\nCOMMIT\n")
+    host.output("systemctl", "restart", "netfilter-persistent.service")
+    assert eventually(lambda: right(host))
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+@pytest.mark.parametrize("mode", MODES)
+def test_after_a_reboot_the_host_is_right_whatever_the_order(host: DockerHost, mode: str, order: str) -> None:
+    host.output("natfix", "install", f"--{mode}")
+    host.put(SAVED, f"*nat\n:POSTROUTING ACCEPT [0:0]\n{host.broad}\nCOMMIT\n")
+    if order == "after":
+        host.put(RESTORER, RESTORED_LATE)
+    try:
+        host.output("systemctl", "enable", "netfilter-persistent.service")
+        host.reboot()
+        saved = host.output("cat", "/run/at-multi-user")
+        assert host.broad not in saved.splitlines(), saved
+        assert host.narrow in saved.splitlines(), saved
+        assert right(host)
+        assert "ordering cycle" not in host.journal()
+        assert host.output("systemctl", "list-units", "--failed", "--plain", "--no-legend") == ""
+    finally:
+        host.output("rm", "-f", RESTORER, SAVED)
+        host.output("systemctl", "daemon-reload")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_uninstall_leaves_nothing(host: DockerHost, mode: str) -> None:
+    host.run("natfix", "apply")
+    before = traces(host)
+    host.output("natfix", "install", f"--{mode}", "--guard")
+    assert traces(host) != before
+    assert "table ip natfix" in host.output("nft", "list", "tables")
+    host.output("natfix", "uninstall")
+    assert traces(host) == before
+    assert "table ip natfix" not in host.output("nft", "list", "tables")
+
+
+def test_a_changed_unit_stays_and_is_named(host: DockerHost) -> None:
+    host.output("natfix", "install", "--drop-in")
+    path = "/etc/systemd/system/docker.service.d/natfix.conf"
+    host.output("sh", "-c", f"echo '# mine' >>{path}")
+    assert f"note: {path} was changed" in host.output("natfix", "uninstall")
+    assert host.output("tail", "-1", path) == "# mine\n"
+    host.output("rm", "-r", path.rpartition("/")[0])
+
+
+def test_an_install_that_fails_leaves_nothing(host: DockerHost) -> None:
+    host.run("natfix", "apply")
+    before = traces(host)
+    host.put("/etc/natfix/natfix.toml", "nonsense = 1\n")
+    try:
+        done = host.run("natfix", "install", "--watch")
+    finally:
+        host.put("/etc/natfix/natfix.toml", f'cluster-cidr = ["{CLUSTER}"]\n')
+    assert (done.returncode, traces(host)) == (2, before)
+    assert "natfix-watch.service" in done.stderr
+
+
+def test_a_natfix_that_fails_never_fails_docker(host: DockerHost) -> None:
+    host.output("natfix", "install", "--drop-in")
+    host.put("/etc/natfix/natfix.toml", "nonsense = 1\n")
+    try:
+        host.restart_docker()
+    finally:
+        host.put("/etc/natfix/natfix.toml", f'cluster-cidr = ["{CLUSTER}"]\n')
+    assert host.output("systemctl", "is-active", "docker.service") == "active\n"
+    assert "unknown key nonsense" in host.journal("--unit=docker.service")
+
+
+def test_a_watcher_that_is_killed_is_started_again_and_goes_on(host: DockerHost) -> None:
+    host.output("natfix", "install", "--watch")
+    host.output("systemctl", "kill", "--signal=KILL", "natfix-watch.service")
+    assert eventually(lambda: "NRestarts=1" in host.output("systemctl", "show", "--property=NRestarts", "natfix-watch.service"))
+    assert eventually(lambda: host.run("systemctl", "is-active", "natfix-watch.service").returncode == 0)
+    host.output("iptables", "-t", "nat", "-I", *host.broad.split()[1:])
+    assert eventually(lambda: right(host))
+
+
+@pytest.mark.parametrize("backend", ["nft", "legacy"])
+def test_the_confined_watcher_may_do_all_it_has_to(host: DockerHost, backend: str) -> None:
+    host.output("natfix", "install", "--watch")
+    pid = host.output("systemctl", "show", "--property=MainPID", "--value", "natfix-watch.service").strip()
+    # CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_PTRACE.
+    assert "CapEff:\t0000000000083000\n" in host.output("cat", f"/proc/{pid}/status")
+    program = f"iptables-{backend}"
+    host.output(program, "-t", "nat", "-I", *host.broad.split()[1:])
+    try:
+        assert eventually(lambda: host.broad not in host.output(f"{program}-save", "-t", "nat").splitlines())
+        assert host.narrow in host.output(f"{program}-save", "-t", "nat").splitlines()
+        assert eventually(lambda: host.run("natfix", "status").returncode == 0), host.run("natfix", "status").stdout
+    finally:
+        host.run("iptables-legacy", "-t", "nat", "-F", "POSTROUTING")
+
+
+def test_the_watchers_exposure_is_at_most_2_5(host: DockerHost) -> None:
+    host.output("natfix", "install", "--watch")
+    told = host.output("systemd-analyze", "security", "--no-pager", "natfix-watch.service")
+    found = re.search(r"Overall exposure level for natfix-watch.service: ([\d.]+)", told)
+    assert found is not None
+    assert float(found[1]) <= 2.5
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(host: DockerHost) -> None:
+    host.output("natfix", "install", "--watch", "--path", "--drop-in")
+    done = host.run("sh", "-c", "systemd-analyze verify /etc/systemd/system/natfix-* docker.service")
+    assert [line for line in (done.stdout + done.stderr).splitlines() if "natfix" in line] == []
+
+
+def test_supervisor_runs_the_watcher(host: DockerHost) -> None:
+    section = host.output("natfix", "install", "--supervisor")
+    host.put("/etc/supervisor/conf.d/natfix-watch.conf", section)
+    host.output("systemctl", "start", "supervisor.service")
+    try:
+        assert eventually(lambda: "RUNNING" in host.run("supervisorctl", "status", "natfix-watch").stdout, 20)
+        assert eventually(lambda: right(host))
+        host.restart_docker()
+        assert eventually(lambda: right(host))
+        host.output("sh", "-c", "kill -KILL $(supervisorctl pid natfix-watch)")
+        assert eventually(lambda: "RUNNING" in host.run("supervisorctl", "status", "natfix-watch").stdout, 20)
+        host.output("iptables", "-t", "nat", "-I", *host.broad.split()[1:])
+        assert eventually(lambda: right(host))
+    finally:
+        host.output("systemctl", "stop", "supervisor.service")
+        host.output("rm", "/etc/supervisor/conf.d/natfix-watch.conf")
+
+
+def test_what_is_installed_can_be_told_as_json(host: DockerHost) -> None:
+    document = json.loads(host.output("natfix", "install", "--watch", "--format=json"))
+    assert (document["verb"], document["done"]) == ("install", True)
+    assert "/etc/systemd/system/natfix-watch.service" in [change["place"] for change in document["changes"]]
