@@ -161,6 +161,27 @@ def read_chain(kernel: Nfnetlink, backend: Backend, tools: Tools, table: str, na
     return chain
 
 
+def read_table(kernel: Nfnetlink, backend: Backend, tools: Tools, table: str) -> Sequence[Chain]:
+    """Read every chain of one table of the nft variant, as read_chain does; for small tables.
+
+    Raises:
+        HostError, UnsupportedError: as read_chain.
+    """
+    done = run(tools.iptables, "-t", table, "-S", "-v")
+    if done.code != 0:
+        raise refused_listing(done, table, "", _nft_family(backend))
+    if is_unshown(done):
+        raise unsupported(str(backend), table, "", _nft_family(backend))
+    lines = done.output.decode("utf-8", "surrogateescape").splitlines()
+    declared = [_declaration(line) if line.startswith(("-P ", "-N ")) else line for line in lines]
+    text = "\n".join([f"*{table}", *declared, "COMMIT", ""])
+    listed = parse(text.encode("utf-8", "surrogateescape"), f"{backend} -S", backend.family).tables[0]
+    chains = [chain for name in listed.declared if (chain := listed.chain(name))]
+    for chain in chains:
+        _verify(kernel, backend, table, chain)
+    return chains
+
+
 def _verify(kernel: Nfnetlink, backend: Backend, table: str, chain: Chain | None) -> None:
     """Hold what iptables-nft printed of a chain against what the kernel holds."""
     if chain is None:

@@ -17,7 +17,7 @@ from natfix.ruleset import Family
 
 # linux/netfilter/nf_tables.h
 _GETTABLE, _GETCHAIN, _GETRULE, _GETGEN = 1, 4, 7, 16
-_TABLE_NAME = 1
+_TABLE_NAME, _TABLE_USE = 1, 3
 _CHAIN_TABLE, _CHAIN_NAME = 1, 3
 _RULE_TABLE, _RULE_CHAIN, _RULE_EXPRESSIONS = 1, 2, 4
 _EXPR_NAME, _EXPR_DATA = 1, 2
@@ -49,6 +49,12 @@ def generation(kernel: Nfnetlink) -> int:
 def has_table(kernel: Nfnetlink, family: Family, table: str) -> bool:
     """Tell whether a table exists; a kernel without nf_tables has none."""
     return kernel.ask(NF_TABLES, _GETTABLE, protocol_family(family), text(_TABLE_NAME, table)) is not None
+
+
+def chain_count(kernel: Nfnetlink, family: Family, table: str) -> int:
+    """Tell how many chains a table has; none when it is not there."""
+    answers = kernel.ask(NF_TABLES, _GETTABLE, protocol_family(family), text(_TABLE_NAME, table))
+    return int.from_bytes(dict(attributes(answers[0]))[_TABLE_USE], "big") if answers else 0
 
 
 def has_chain(kernel: Nfnetlink, family: Family, table: str, chain: str) -> bool:
