@@ -79,7 +79,7 @@ class RulesetSyntaxError(NatfixError):
         hint: str | None = None,
     ) -> None:
         place = f"{_printable(source)}, line {line}, column {column}"
-        super().__init__(f"{place}: {_printable(problem)}\n{_pointed_at(text, column)}", hint=hint)
+        super().__init__(f"{place}: {_printable(problem)}\n{pointed_at(text, column)}", hint=hint)
         self.problem = problem
         self.source = source
         self.line = line
@@ -114,7 +114,7 @@ class BusyError(NatfixError):
     exit_code = 6
 
 
-def _pointed_at(text: str, column: int) -> str:
+def pointed_at(text: str, column: int) -> str:
     """Show the part of a line around *column* with a caret under it."""
     start = max(0, column - SHOWN_COLUMNS // 2) if len(text) > SHOWN_COLUMNS else 0
     head = "…" if start else ""
