@@ -72,6 +72,7 @@ def ensure(machine: Machine, clusters: Sequence[Cluster]) -> GuardReport:
     Guessed clusters are not used. A subnet that was guarded stays so while its bridge is not there.
 
     Raises:
+        UnsupportedError: on the kernel that runs now a guard would keep Docker from its work.
         HostError: the host refused.
         BusyError: another natfix is at work.
     """
@@ -84,6 +85,9 @@ def ensure(machine: Machine, clusters: Sequence[Cluster]) -> GuardReport:
         shall = with_remembered(seen_guards(machine, sure), wanted)
         after = tuple(now if (now := held.of(each.family)) and now.keeps(each) else each for each in shall)
         change = GuardChange(held.guards, after, held.altered)
+        if change:
+            # It may have been turned on under another kernel than the one that was booted now.
+            machine.guard.require()
         machine.guard.put(change)
         tables = _report("on", HeldGuards(after), after, wanted, sure).tables
         return GuardReport("on", done=bool(change), tables=tables, wanted=True, changes=guard_changes(change))

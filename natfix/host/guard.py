@@ -19,6 +19,9 @@ if TYPE_CHECKING:  # natfix check needs no plans, and starts faster without them
 class NftGuardStore(GuardStore):
     """The tables ``ip natfix`` and ``ip6 natfix`` of this thread's network namespace."""
 
+    def __init__(self) -> None:
+        self._kernel_is_able = False
+
     def read(self) -> HeldGuards:
         """Read them; the kernel is asked first, as it answers a hundred times faster than nft.
 
@@ -33,7 +36,7 @@ class NftGuardStore(GuardStore):
         return _read(there) if there else HeldGuards()
 
     def require(self) -> None:
-        """Try in a scratch network namespace whether nat chains can stand side by side.
+        """Try in a scratch network namespace whether nat chains can stand side by side; once, as a kernel does not change.
 
         Raises:
             UnsupportedError: they exclude each other.
@@ -41,7 +44,9 @@ class NftGuardStore(GuardStore):
         """
         from natfix.host.guard_probe import observe, require_chains  # noqa: PLC0415  (of use to guard on alone)
 
-        require_chains(observe())
+        if not self._kernel_is_able:
+            require_chains(observe())
+            self._kernel_is_able = True
 
     def put(self, change: GuardChange) -> None:
         """Make *change* with one ``nft -f``.

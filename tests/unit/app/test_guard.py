@@ -167,6 +167,15 @@ def test_ensure_does_nothing_that_nobody_asked_for() -> None:
     assert world.tables.held == HeldGuards()
 
 
+def test_ensure_leaves_a_kernel_alone_that_is_older_than_the_one_the_guard_was_turned_on_under() -> None:
+    world = World()
+    turn_on(world.machine(DOCKER0), CLUSTERS)
+    world.tables = MemoryGuardStore(Observation(refused="Device or resource busy"))
+    with pytest.raises(UnsupportedError):
+        ensure(world.machine(DOCKER0), CLUSTERS)
+    assert world.tables.held == HeldGuards()
+
+
 def test_ensure_believes_no_guess() -> None:
     world = World()
     turn_on(world.machine(DOCKER0), CLUSTERS)
