@@ -69,12 +69,14 @@ def test_the_status_says_of_each_place_what_is_wrong_and_where_to_look() -> None
         PlaceStatus("iptables-nft", 0, right=True),
         PlaceStatus("iptables-legacy", 2, right=False),
         PlaceStatus("/etc/x", None, right=False),
+        PlaceStatus("nft table ip natfix", None, right=False, condition="gone"),
     )
     assert plain(status_lines(Status(places, (CLUSTER,), PAST, notes=("look twice",)))) == (
         "cluster 172.7.0.0/16 (from --cluster-cidr)\n"
         "iptables-nft: right\n"
         "iptables-legacy: 2 findings; see: natfix check\n"
         "/etc/x: lacks a correction; see: natfix diff\n"
+        "nft table ip natfix: gone\n"
         "note: look twice\n"
         "last change: 20261123T000000Z-1 apply by natfix 0.1, done\n"
     )
