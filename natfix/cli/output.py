@@ -67,7 +67,7 @@ def _reported() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise HostError(
             f"cannot write to standard output: {error.strerror}",
-            hint="What natfix was asked to change is changed; see natfix history.",
+            hint="The command itself was carried out.",
         ) from error
 
 

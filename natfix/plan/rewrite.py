@@ -32,7 +32,9 @@ def rewrite(ruleset: Ruleset, table: Table, plan: Plan, *, same: Same = Rule.__e
         text.replace(edit.old, edit.new, same, add=add)
     for rule in plan.inserts:
         text.insert(rule, rule.number)
-    return parse(text.render(), ruleset.source, table.family)
+    # A text of one family may lack what tells it; one of both tells them as it did before.
+    one = len({each.family for each in ruleset.tables}) == 1
+    return parse(text.render(), ruleset.source, table.family if one else None)
 
 
 @dataclass(eq=False, slots=True)
