@@ -35,13 +35,13 @@ class FileChange:
 
     Attributes:
         path: the file.
-        family: the family of the ruleset in it.
+        family: the family of the ruleset in it; None for Docker's daemon.json.
         before: its bytes; None when there was none.
         after: what natfix wrote.
     """
 
     path: str
-    family: Family
+    family: Family | None
     before: bytes | None
     after: bytes
 
@@ -52,7 +52,7 @@ class Journey:
 
     Attributes:
         id: names it.
-        verb: ``apply``, ``persist``, ``guard`` or ``unguard``.
+        verb: ``apply``, ``persist``, ``guard``, ``unguard``, ``watch`` or ``advise``.
         at: when it was begun.
         state: how far it came.
         tables: the nat tables it changes.
@@ -104,7 +104,7 @@ class Journey:
                 "files": [
                     {
                         "path": each.path,
-                        "family": int(each.family),
+                        "family": None if each.family is None else int(each.family),
                         "before": None if each.before is None else b64encode(each.before).decode(),
                         "after": b64encode(each.after).decode(),
                     }
@@ -147,9 +147,12 @@ def _table(data: dict[str, Any]) -> TableChange:
 
 
 def _file(data: dict[str, Any]) -> FileChange:
-    before = data["before"]
+    before, number = data["before"], data["family"]
     return FileChange(
-        data["path"], Family(data["family"]), None if before is None else b64decode(before), b64decode(data["after"])
+        path=data["path"],
+        family=None if number is None else Family(number),
+        before=None if before is None else b64decode(before),
+        after=b64decode(data["after"]),
     )
 
 

@@ -114,7 +114,7 @@ def take_back(machine: Machine, journey: Journey, *, dry_run: bool = False) -> t
         for table in tables:
             table.store.rehearse(table.script)
         for file in files:
-            if file.before is not None:
+            if file.before is not None and file.change.family is not None:
                 machine.saved.validate(file.change.family, file.before)
         _carry_out(machine, tables, files)
         machine.guard.put(guard)
@@ -197,6 +197,15 @@ def _files_back(machine: Machine, journey: Journey) -> Iterator[_FileBack]:
             continue
         before = change.before
         if now != change.after:
-            before = take_from(now, change.path, change.family, change.before, change.after)
+            before = _without(change, now)
         if before != now:
             yield _FileBack(change, now, before)
+
+
+def _without(change: FileChange, now: bytes) -> bytes:
+    """The file, which others have changed since, without what natfix wrote into it."""
+    if change.family is not None:
+        return take_from(now, change.path, change.family, change.before, change.after)
+    from natfix.plan.daemon_json import undo_options  # noqa: PLC0415  (brings json, which most changes need not)
+
+    return undo_options(now, change.before, change.after, change.path)
