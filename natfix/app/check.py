@@ -142,9 +142,11 @@ def _result(looked: Sequence[Looked], notes: list[str]) -> CheckResult:
         notes.append(
             f"{table.source}: no {version} cluster CIDR is known, so its {table.rules} rules were not judged by packets"
         )
-    for table in judged:
-        if table.rules and not table.subnets:
-            notes.append(f"{table.source}: no container subnet in the cluster is known here, so there is nothing to hide")
+    notes.extend(
+        f"{table.source}: no container subnet in the cluster is known here, so there is nothing to hide"
+        for table in judged
+        if table.rules and not table.subnets
+    )
     return CheckResult(tuple(each.checked for each in looked), tuple(notes))
 
 

@@ -16,7 +16,7 @@ def correct_text(ruleset: Ruleset, clusters: Sequence[Cluster], catalogue: Seque
     """Correct what natfix corrects in *ruleset*; every other line stays byte for byte.
 
     Returns:
-        The new text, and what was changed in it.
+        The new text, and what differs in it; nothing is done until somebody writes it.
 
     Raises:
         RulesetSyntaxError: a chain that POSTROUTING reaches cannot be read.
@@ -33,5 +33,5 @@ def correct_text(ruleset: Ruleset, clusters: Sequence[Cluster], catalogue: Seque
     changes = (Change(ruleset.source, text_diff(before, after, ruleset.source)),) if before != after else ()
     remaining = tuple(finding for finding in checked.findings if not finding.correctable)
     return after, ChangeResult(
-        "apply", done=True, changes=changes, clusters=checked.clusters, remaining=remaining, notes=checked.notes
+        "apply", done=False, changes=changes, clusters=checked.clusters, remaining=remaining, notes=checked.notes
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -53,6 +54,7 @@ def apply(
             return
         if not dry_run:
             wiring.save_text(result_file, text)
+            result = replace(result, done=True)
     else:
         wishes = wiring.wishes(
             cluster_cidr or [],

@@ -62,7 +62,7 @@ def build(words: list[str]) -> typer.Typer:
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_version)
+    app.callback()(_options)
     called = next((word for word in words if word in COMMANDS), None)
     for name, summary in COMMANDS.items():
         if called in {None, name}:
@@ -70,11 +70,17 @@ def build(words: list[str]) -> typer.Typer:
     return app
 
 
-def _version(
-    version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version and exit."),
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from natfix import __version__  # noqa: PLC0415  (asked for rarely)
 
         typer.echo(f"natfix {__version__}")
         raise typer.Exit
+
+
+def _options(
+    version: bool = typer.Option(
+        False, "--version", is_eager=True, callback=_print_version, help="Print the version and exit."
+    ),
+) -> None:
+    """Options before the command; the first of them is answered before a command is asked for."""
