@@ -6,7 +6,7 @@ word. So a verdict is kept under the words it was made from, and forgotten when 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,9 +15,10 @@ from natfix.app.planning import Wishes
 from natfix.app.ports import Backend, Links, Rewritten
 from natfix.audit import Finding
 from natfix.plan import Edit, Plan, compile_script, repair
-from natfix.ruleset import Counters, Ruleset, Table
+from natfix.ruleset import Ruleset, Table, parse
 
 _REMEMBERED: Final = 64
+_ENDING: Final = ("MASQUERADE", "SNAT", "ACCEPT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +52,20 @@ class Verdict:
         corrections: what natfix corrects by itself.
         rewritten: the tracked connections that the rules to be corrected may have rewritten.
         script: all corrections as one transaction, with the counters of the time it was made.
+        lines: how many lines the ruleset has that it was made from, of rules in a row that say the same only the first.
     """
 
     findings: tuple[Finding, ...]
     corrections: tuple[Correction, ...]
     rewritten: tuple[Rewritten, ...]
     script: str
+    lines: int
 
     def transaction(self, wanted: Sequence[Correction], ruleset: Ruleset, table: Table) -> str:
         """The corrections *wanted* as a transaction on the table as it is now, its counters included."""
-        if len(wanted) < len(self.corrections):
-            return compile_script(_together(wanted), table)
-        return _recounted(self.script, self.corrections, ruleset)
+        if len(wanted) == len(self.corrections) and len(ruleset.lines) == self.lines:
+            return _recounted(self.script, self.corrections, ruleset)
+        return compile_script(_together(wanted), table)
 
 
 class Judge:
@@ -95,10 +98,11 @@ class Judge:
             NatfixError: a rule cannot be read, or an audit rule is wrong.
         """
         _ = self.surroundings
-        key = backend, tuple(_without_counters(ruleset.lines))
+        single = _without_copies(ruleset.lines)
+        key = backend, tuple(_said(line) for line in single)
         known = self._known.pop(key, None)
         # What was asked for last stands last, so that the first is the one to forget.
-        self._known[key] = known or self._judge(backend, ruleset)
+        self._known[key] = known or self._judge(backend, _reread(ruleset, single, backend))
         if len(self._known) > _REMEMBERED:
             del self._known[next(iter(self._known))]
         return self._known[key]
@@ -113,7 +117,7 @@ class Judge:
             for source in locality.networks
         )
         script = compile_script(plan, looked.subject.table) if plan else ""
-        return Verdict(tuple(findings), tuple(_corrections(backend, plan)), rewritten, script)
+        return Verdict(tuple(findings), tuple(_corrections(backend, plan)), rewritten, script, len(ruleset.lines))
 
 
 def _corrections(backend: Backend, plan: Plan) -> Iterator[Correction]:
@@ -144,33 +148,52 @@ def _together(corrections: Sequence[Correction]) -> Plan:
     )
 
 
-def _without_counters(lines: Sequence[str]) -> Iterator[str]:
+def _without_copies(lines: Sequence[str]) -> list[str]:
+    """Leave out rules that follow one that says the same: whoever inserts a rule in a loop makes thousands of them.
+
+    Only of rules that end the walk of a packet: whatever one of them lets pass, the next one does.
+    """
+    kept: list[str] = []
+    before = ""
     for line in lines:
-        if line.startswith("["):
-            yield line.partition("] ")[2]
-        else:
-            yield line.partition(" [")[0] if line.startswith(":") else line
+        said = _said(line)
+        if said != before or not any(f" -j {target}" in said for target in _ENDING):
+            kept.append(line)
+        before = said
+    return kept
+
+
+def _reread(ruleset: Ruleset, lines: Sequence[str], backend: Backend) -> Ruleset:
+    if len(lines) == len(ruleset.lines):
+        return ruleset
+    return parse("\n".join(lines).encode("utf-8", "surrogateescape"), ruleset.source, backend.family)
+
+
+def _said(line: str) -> str:
+    """A line without counters."""
+    if line.startswith("["):
+        return line.partition("] ")[2]
+    return line.partition(" [")[0] if line.startswith(":") else line
 
 
 def _recounted(script: str, corrections: Sequence[Correction], ruleset: Ruleset) -> str:
     """The same transaction with the counters that the old rules have now; their lines are where they were."""
     edits = [edit for each in corrections for edit in each.plan.edits if not edit.kept]
     counted = iter([_counters(ruleset.lines[edit.old.line - 1]) for edit in edits])
-    return "\n".join(map(_recount(lambda: next(counted)), script.split("\n")))
+    return "\n".join(_recount(line, next(counted)) if line.startswith("-I ") else line for line in script.split("\n"))
 
 
-def _recount(counters: Callable[[], Counters | None]) -> Callable[[str], str]:
-    def line(text: str) -> str:
-        words = text.split(" ", 6)
-        if words[0] != "-I":
-            return text
-        now = counters()
-        if words[3] != "-c" or now is None:
-            return text
-        return " ".join((*words[:4], str(now.packets), str(now.bytes), *words[6:]))
-
-    return line
+def _recount(line: str, counters: str) -> str:
+    """Put counters into ``-I CHAIN NUMBER [-c PACKETS BYTES] SPEC``."""
+    verb, chain, number, spec = line.split(" ", 3)
+    if spec.startswith("-c "):
+        spec = spec.split(" ", 3)[3]
+    return f"{verb} {chain} {number} {counters}{spec}"
 
 
-def _counters(line: str) -> Counters | None:
-    return Counters.parse(line[1:].partition("]")[0]) if line.startswith("[") else None
+def _counters(line: str) -> str:
+    """The counters of a line of iptables-save, as ``-I`` takes them."""
+    if not line.startswith("["):
+        return ""
+    packets, _, size = line[1:].partition("]")[0].partition(":")
+    return f"-c {packets} {size} "

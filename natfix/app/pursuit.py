@@ -137,7 +137,7 @@ class Pursuit:
                 break
             # From here on everything that happened is in what the next look sees.
             heard = tuple(self._field.drain())
-            variants = _VARIANTS if not heard else variants | variants_of(heard)
+            variants |= variants_of(heard) if heard else frozenset()
         else:
             now = self._field.monotonic()
             self._vigil.looked(now, now, slow=slow)

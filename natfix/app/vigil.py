@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-_LONGEST_REST: Final = 1.0
+_LONGEST_REST: Final = 10.0
 _CALM_SECONDS: Final = 60.0
 
 
@@ -35,14 +35,15 @@ class Patience:
 
     Attributes:
         interval: seconds from one slow look to the next.
-        limits: what is too often. The first is a loop that writes as fast as it can; the second one that writes every half
-            minute or so, such as another agent's resync. A dockerd that is restarted twenty times in a row is neither.
+        limits: what is too often. The first is a loop that writes as fast as it can; the second one that writes every minute
+            or so, such as another agent's resync. A dockerd that is restarted twenty times in a row is neither: it
+            writes its rule twice at a start, and may start every other second.
         first_pause: seconds that the first correction in a fight waits; twice as long each time.
         longest_pause: seconds that none waits longer than.
     """
 
     interval: float = 60.0
-    limits: tuple[Limit, ...] = (Limit(10, 10.0), Limit(30, 1800.0))
+    limits: tuple[Limit, ...] = (Limit(25, 10.0), Limit(50, 3600.0))
     first_pause: float = 1.0
     longest_pause: float = 60.0
 

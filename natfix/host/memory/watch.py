@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from natfix.app.ports import Variant
+from natfix.app.ports import Backend, Variant
 from natfix.app.watch_ports import (
     ChangeEvents,
     Chronicle,
@@ -16,6 +16,7 @@ from natfix.app.watch_ports import (
     WatchedTables,
 )
 from natfix.host.memory.rulesets import MemoryRulesetStore
+from natfix.ruleset import Ruleset
 
 
 class MemoryTime:
@@ -71,31 +72,34 @@ class MemoryEvents(ChangeEvents):
         return told
 
 
-class MemoryWatchedStore(MemoryRulesetStore, WatchedStore):
-    """A nat table that lives in this object, with a generation that each commit raises.
+class MemoryWatchedStore(MemoryRulesetStore):
+    """A nat table that lives in this object, with a generation that each commit raises; see WatchedStore.
+
+    Args:
+        backend: the one it plays.
+        text: what iptables-save would print of its nat table.
 
     Attributes:
-        generation: see above; a test that changes the chains raises it itself.
+        generation: see above.
         reads: how often it was looked at.
         rehearsals: the scripts that were rehearsed.
-        commits: the scripts that were committed.
+        commits: the scripts that natfix committed.
         before_commit: called before each commit; a test lets somebody else write then, or raises.
     """
 
-    generation = 1
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, backend: Backend, text: str = "") -> None:
+        super().__init__(backend, text)
+        self.generation = 1
         self.reads = 0
         self.rehearsals: list[str] = []
         self.commits: list[str] = []
-        self.before_commit: Callable[[], None] = lambda: None
+        self.before_commit: Callable[[], object] = lambda: None
 
     def stamp(self) -> int | None:
         """Its generation."""
         return self.generation
 
-    def read(self):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    def read(self) -> Ruleset:
         """Read it, and count that."""
         self.reads += 1
         return super().read()
@@ -108,9 +112,13 @@ class MemoryWatchedStore(MemoryRulesetStore, WatchedStore):
     def commit(self, script: str) -> None:
         """Commit, and remember that."""
         self.before_commit()
+        self.change(script)
+        self.commits.append(script)
+
+    def change(self, script: str) -> None:
+        """Let somebody else commit."""
         super().commit(script)
         self.generation += 1
-        self.commits.append(script)
 
 
 class MemoryTables(WatchedTables):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from natfix.app.config import CONFIG_PATH, Config, parse_config
+from natfix.app.config import CONFIG_PATH, Config, WatchConfig, parse_config
 from natfix.errors import ConfigError
 
 
@@ -23,7 +23,7 @@ def test_an_empty_file_says_nothing() -> None:
 
 
 def test_an_unknown_key_is_refused_with_those_that_are_known() -> None:
-    assert refusal(b"cluster_cidr = []") == ("/etc/natfix/natfix.toml: unknown key cluster_cidr\n  Known keys: cluster-cidr.")
+    assert refusal(b"cluster_cidr = []") == ("/etc/natfix/natfix.toml: unknown key cluster_cidr\n  Known keys: cluster-cidr, watch.")
 
 
 @pytest.mark.parametrize("value", [b'"172.7.0.0/16"', b"[16]", b'["172.7.0.0/16", 1]', b"true", b"{ ipv4 = 1 }"])
@@ -46,3 +46,24 @@ def test_every_address_is_refused() -> None:
 @pytest.mark.parametrize("text", [b"cluster-cidr = [", b"\xff", b"a = 1\na = 2"])
 def test_what_is_no_toml_is_refused_by_name(text: bytes) -> None:
     assert refusal(text).startswith("/etc/natfix/natfix.toml is no TOML: ")
+
+
+def test_the_watcher_has_a_table_of_its_own() -> None:
+    config = parse_config(b"[watch]\ninterval = 30\nlongest-pause = 2.5\n", "x")
+    assert config.watch == WatchConfig(30.0, 2.5)
+    assert parse_config(b"", "x").watch == WatchConfig(None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"watch = 1", "watch must be a table"),
+        (b"[watch]\npause = 1", "watch: unknown key pause"),
+        (b"[watch]\ninterval = 0", "interval must be a number of seconds"),
+        (b"[watch]\ninterval = true", "interval must be a number of seconds"),
+        (b'[watch]\ninterval = "60"', "interval must be a number of seconds"),
+        (b"[watch]\nlongest-pause = 1000000", "longest-pause must be a number of seconds"),
+    ],
+)
+def test_what_the_watcher_cannot_do_is_refused(text: bytes, problem: str) -> None:
+    assert problem in refusal(text)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from natfix.report.change_document import change_document, history_document, status_document
-from natfix.report.changes import Change, ChangeResult, PastChange, PlaceStatus, Status
+from natfix.report.changes import Change, ChangeResult, PastChange, PlaceStatus, Status, Watcher
 from tests.unit.report.results import CLUSTER, GUESS, checked, problems
 
 CHANGE = Change("iptables-nft", ("--- a", "+\udcff"), '-A X -m comment --comment "\udcff"\n')
@@ -27,6 +27,9 @@ STATUS = Status(
     last=PAST,
     waiting=(replace(PAST, state="waiting"),),
     notes=("look twice",),
+    watcher=Watcher(
+        42, alive=True, since=PAST.at, corrections=1, last="a rule", fights={"\udcff": "bash", "b": ""}, refused="x"
+    ),
 )
 
 
@@ -77,6 +80,17 @@ def test_the_document_of_a_status_says_all_of_it() -> None:
     assert held["places"][0] == {"place": "iptables-nft", "findings": 2, "right": False}
     assert (held["right"], held["last"]["id"], held["waiting"][0]["state"]) == (False, PAST.id, "waiting")
     assert status_document(Status(()))["last"] is None
+    assert status_document(Status(()))["watcher"] is None
+    assert held["watcher"] == {
+        "pid": 42,
+        "alive": True,
+        "since": PAST.at,
+        "corrections": 1,
+        "last": "a rule",
+        "fights": [{"rule": "\ufffd", "writer": "bash"}, {"rule": "b", "writer": None}],
+        "refused": "x",
+        "unsaved": None,
+    }
 
 
 @pytest.mark.parametrize("schema", ["change-1.json", "history-1.json", "status-1.json"])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from natfix.report.change_text import change_lines, history_lines, status_lines
-from natfix.report.changes import Change, ChangeResult, PastChange, PlaceStatus, Status
+from natfix.report.changes import Change, ChangeResult, PastChange, PlaceStatus, Status, Watcher
 from natfix.report.lines import plain
 from tests.unit.report.results import CLUSTER, findings
 
@@ -88,4 +88,39 @@ def test_what_waits_says_for_what() -> None:
         "no nat rules and no saved ruleset: nothing on this host rewrites addresses with iptables\n"
         "20261123T000000Z-1 waits for: natfix confirm\n"
         "2 was not finished; take it back with: natfix undo 2\n"
+    )
+
+
+def test_the_status_shows_the_watcher_and_what_hinders_it() -> None:
+    watcher = Watcher(
+        42,
+        alive=True,
+        since="2026-11-23T00:00:00Z",
+        corrections=3,
+        last="2026-11-23T00:01:00Z a rule",
+        fights={"a rule": "bash fight.sh"},
+        refused="x",
+        unsaved="y",
+    )
+    assert plain(status_lines(Status((), watcher=watcher))).splitlines()[1:] == [
+        "watched by pid 42 since 2026-11-23T00:00:00Z, 3 corrections",
+        "last correction: 2026-11-23T00:01:00Z a rule",
+        "bash fight.sh keeps putting this rule back: a rule",
+        "the watcher cannot do its work: x",
+        "not saved for the next boot: y",
+    ]
+
+
+def test_the_status_of_a_quiet_watcher_is_one_line_and_a_writer_nobody_saw_is_somebody() -> None:
+    watcher = Watcher(42, alive=True, since="2026-11-23T00:00:00Z", corrections=1, fights={"a rule": ""})
+    assert plain(status_lines(Status((), watcher=watcher))).splitlines()[1:] == [
+        "watched by pid 42 since 2026-11-23T00:00:00Z, 1 correction",
+        "somebody keeps putting this rule back: a rule",
+    ]
+
+
+def test_a_watcher_that_ended_without_a_word_is_told() -> None:
+    assert "pid 42" in plain(status_lines(Status((), watcher=Watcher(42, alive=False, since="2026-11-23T00:00:00Z"))))
+    assert "has ended without a word" in plain(
+        status_lines(Status((), watcher=Watcher(42, alive=False, since="2026-11-23T00:00:00Z")))
     )
