@@ -120,7 +120,7 @@ def _by_family(
 
 
 def _from_flannel(files: Files, daemons: Iterable[Process]) -> Iterator[Cluster]:
-    found = dict(_subnet_envs(files, daemons))
+    found = dict(subnet_envs(files, daemons))
     for family in Family:
         places = [place for place, env in found.items() if env.networks(family)]
         networks = merge(one for place in places for one in found[place].networks(family))
@@ -128,7 +128,7 @@ def _from_flannel(files: Files, daemons: Iterable[Process]) -> Iterator[Cluster]
         yield from _by_family(networks, origin, (one for place in places for one in found[place].subnets(family)))
 
 
-def _subnet_envs(files: Files, daemons: Iterable[Process]) -> Iterator[tuple[str, SubnetEnv]]:
+def subnet_envs(files: Files, daemons: Iterable[Process]) -> Iterator[tuple[str, SubnetEnv]]:
     """The files of the flannelds that run, several of them with several networks; else the one at its usual place.
 
     A flanneld that writes elsewhere has left the file at the usual place to an older one, so that one does not count then.

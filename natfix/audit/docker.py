@@ -48,8 +48,9 @@ class _Gate:
 def docker_drops_direct(subject: Subject) -> Iterator[Hit]:
     """Docker's rules that drop what comes to a container's own address, before it is routed."""
     for locality, outcomes, sure in _dropped(subject, _RAW):
-        networks = {rule.network("destination"): None for each in outcomes if (rule := each.rule)}
-        named = ", ".join(map(str, list(networks)[:_NAMED])) + (", …" if len(networks) > _NAMED else "")
+        networks = {str(rule.network("destination")): None for each in outcomes if (rule := each.rule)}
+        shown = [network.removesuffix(f"/{subject.family.width}") for network in list(networks)[:_NAMED]]
+        named = ", ".join(shown) + (", …" if len(networks) > _NAMED else "")
         yield _hit(_RAW, locality, outcomes, f"what other hosts of the cluster send to {named} itself", sure=sure)
 
 

@@ -15,6 +15,7 @@ from natfix.errors import HostError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from natfix.app.advise import DockerHost
     from natfix.app.cluster import Cluster
     from natfix.app.lab import Sandbox
     from natfix.app.machine import Machine
@@ -249,6 +250,16 @@ def _meter(orders: WatchOrders) -> Meter:
     if orders.metrics_listen:
         serve(meter, orders.metrics_listen)
     return meter
+
+
+def docker_host(wait: int) -> DockerHost:
+    """Build this host with its Docker."""
+    from natfix.app.advise import DockerHost  # noqa: PLC0415
+    from natfix.host.docker import HostDocker  # noqa: PLC0415
+    from natfix.host.filtering import HostFilters  # noqa: PLC0415
+    from natfix.host.processes import HostProcesses  # noqa: PLC0415
+
+    return DockerHost(machine(wait), HostDocker(), HostProcesses(), HostFilters())
 
 
 def history() -> History:

@@ -63,7 +63,9 @@ def set_option(data: bytes | None, name: str, value: Any, source: str) -> bytes:
     said = f"{json.dumps(name)}: {written}"
     if members:
         last = members[-1]
-        return f"{text[: last.stop]},{_blanks_before(text, last)}{said}{text[last.stop :]}".encode()
+        # One option alone on one line does not show what its writer puts between two.
+        between = _blanks_before(text, last) or (" " if len(members) == 1 else "")
+        return f"{text[: last.stop]},{between}{said}{text[last.stop :]}".encode()
     head, _, tail = text.partition("{")
     rest = tail.partition("}")[2] or "\n"
     return f"{head}{{\n  {said}\n}}{rest}".encode()

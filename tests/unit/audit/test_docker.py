@@ -57,7 +57,7 @@ def test_without_the_tables_nothing_is_said() -> None:
 def test_the_packet_comes_from_another_host_to_the_container() -> None:
     finding = found(looked([DIRECT]), "docker-drops-direct")
     assert str(finding.packet) == "tcp 172.7.22.2:40000 -> 172.7.21.2:80 in eth0"
-    assert finding.message == "drops what other hosts of the cluster send to 172.7.21.2/32 itself"
+    assert finding.message == "drops what other hosts of the cluster send to 172.7.21.2 itself"
     assert (finding.table, finding.becomes, finding.path) == ("raw", "", (finding.rule,))
 
 
@@ -75,7 +75,7 @@ def test_one_finding_names_the_first_containers_of_a_bridge() -> None:
     rules = [f"-d 172.7.21.{number}/32 ! -i docker0 -j DROP" for number in range(2, 9)]
     (hit,) = docker_drops_direct(looked(rules))
     assert hit.rule.spec == rules[0]
-    assert "172.7.21.2/32, 172.7.21.3/32, 172.7.21.4/32, … itself" in hit.message
+    assert "172.7.21.2, 172.7.21.3, 172.7.21.4, … itself" in hit.message
 
 
 def test_on_a_host_the_packet_comes_in_by_the_best_uplink_and_others_do_not_count() -> None:

@@ -35,7 +35,8 @@ def test_what_follows_an_empty_object_stays() -> None:
     [
         ('{\n    "bip": "172.7.21.1/24"\n}\n', '{\n    "bip": "172.7.21.1/24",\n    "ip-masq": false\n}\n'),
         ('{"bip":"172.7.21.1/24", "debug":true}', '{"bip":"172.7.21.1/24", "debug":true, "ip-masq": false}'),
-        ('{"bip":"x"}', '{"bip":"x","ip-masq": false}'),
+        ('{"bip":"x"}', '{"bip":"x", "ip-masq": false}'),
+        ('{"bip":"x","a":1}', '{"bip":"x","a":1,"ip-masq": false}'),
         (
             '{\r\n\t"a": {"ip-masq": 1},\r\n\t"b": []\r\n}',
             '{\r\n\t"a": {"ip-masq": 1},\r\n\t"b": [],\r\n\t"ip-masq": false\r\n}',
