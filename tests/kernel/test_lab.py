@@ -119,9 +119,11 @@ def test_a_repair_that_fails_is_shown_and_ends_with_1(tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_outside_the_sandbox() -> None:
-    empty = "mount -t tmpfs t /var/lib; mount -t tmpfs t /tmp; mount -t tmpfs t /run; "
+    # A checkout may itself lie below /tmp, and must not be covered then.
+    folders = [folder for folder in ("/var/lib", "/tmp", "/run") if not __file__.startswith(f"{folder}/")]  # noqa: S108
+    empty = "".join(f"mount -t tmpfs t {folder}; " for folder in folders)
     # The mount of /run itself leaves a folder of that name.
-    count = "; find /run /var/lib /tmp -mindepth 1 ! -path /run/mount"
+    count = f"; find {' '.join(folders)} -mindepth 1 ! -path /run/mount"
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", f"{empty} {shlex.join([*NATFIX, 'lab'])} >/dev/null && echo ended{count}"],
         check=False,
