@@ -135,15 +135,21 @@ class Ledger:
             },
         )
 
-    def fight(self, fight: Fight, longest_pause: float) -> None:
-        """Somebody keeps putting a rule back."""
-        self._fights[fight.kind] = fight.writer
+    def fighting(self, fight: Fight) -> None:
+        """A fight goes on, and may have shown more of who it is."""
+        if fight.writer and self._fights.get(fight.kind) != fight.writer:
+            self._fights[fight.kind] = fight.writer
+            self._changed = True
+
+    def fight(self, fight: Fight, last: str, longest_pause: float) -> None:
+        """Somebody keeps putting a rule back; *last* is all that was seen where no program was seen to start another."""
+        who = self._fights[fight.kind] = fight.writer or last
         self._changed = True
         self._tell(
             "fight",
-            f"{fight.writer or 'somebody'} keeps putting this rule back, {fight.times} times already: {fight.kind}. natfix "
+            f"{who or 'somebody'} keeps putting this rule back, {fight.times} times already: {fight.kind}. natfix "
             f"corrects it less and less often now, every {longest_pause:g} s in the end. Stop that program from writing it.",
-            {"rule": fight.kind, "writer": fight.writer or None, "times": fight.times},
+            {"rule": fight.kind, "writer": who or None, "times": fight.times},
             "error",
         )
 

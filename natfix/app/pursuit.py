@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from natfix.app.apply import apply_change
+from natfix.app.check import UNKNOWN_CLUSTER_HINT
 from natfix.app.guard import ensure
 from natfix.app.judgement import Correction, Judge, Verdict
 from natfix.app.ledger import Done, Ledger
@@ -22,7 +23,7 @@ from natfix.app.planning import Wishes
 from natfix.app.ports import Backend, Rewritten, Variant
 from natfix.app.vigil import Patience, Vigil
 from natfix.app.watch_ports import Event, WatchedStore, WatchedTables
-from natfix.errors import ConflictError, NatfixError, RolledBackError
+from natfix.errors import ConflictError, NatfixError, RolledBackError, UsageError
 from natfix.ruleset import Ruleset, Table
 
 VERB: Final = "watch"
@@ -163,6 +164,8 @@ class Pursuit:
         ruleset = store.read()
         table = ruleset.table("nat", store.backend.family)
         assert table is not None, "a store always gives its nat table"  # noqa: S101
+        if not self._situation.wishes.clusters and any(table.places.values()):
+            raise UsageError("no cluster CIDR is known, so nothing can be corrected", hint=UNKNOWN_CLUSTER_HINT)
         verdict = self._judge.verdict(store.backend, ruleset)
         now = self._field.monotonic()
         wanted = tuple(each for each in verdict.corrections if not self._vigil.holds(each.kind, now))
@@ -206,10 +209,13 @@ class Pursuit:
             raise
 
     def _count(self, correction: Correction, events: Sequence[Event]) -> None:
-        origins = {event.writer.origin for event in events if event.writer}
+        writers = [event.writer for event in events if event.writer]
+        origins = {writer.origin for writer in writers if writer.origin}
         fight = self._vigil.corrected(correction.kind, self._field.monotonic(), origins)
         if fight is not None:
-            self._ledger.fight(fight, self._vigil.patience.longest_pause)
+            self._ledger.fight(fight, str(writers[-1]) if writers else "", self._vigil.patience.longest_pause)
+        elif correction.kind in self._vigil.fights:
+            self._ledger.fighting(self._vigil.fights[correction.kind])
 
     def _keep_guard(self, variants: frozenset[Variant], *, sure: bool) -> None:
         """Put the guard back where it is wanted: `nft flush ruleset` takes it away with all the rest."""

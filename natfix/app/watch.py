@@ -13,7 +13,9 @@ from natfix.app.vigil import Vigil
 from natfix.app.watch_ports import ChangeEvents, Event, WatchedTables
 from natfix.errors import BusyError, NatfixError, RolledBackError
 
-_RETRY_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = 0.1
+_LONGEST_RETRY: Final = 1.0
+_BUSY_TIMES: Final = 5
 _REMEMBERED: Final = 100
 
 
@@ -61,6 +63,7 @@ class Watch:
         self._pending: tuple[Event, ...] = ()
         self._stopped = False
         self._reload = False
+        self._busy = 0
 
     def run(self) -> None:
         """Watch until somebody says stop."""
@@ -126,13 +129,17 @@ class Watch:
             self._look_around(events, slow=slow)
             self._pursuit.pursue(events, slow=slow)
         except (BusyError, RolledBackError) as error:
-            self._ledger.refuse(error)
-            self._vigil.hold_off(self._post.monotonic(), _RETRY_SECONDS)
+            # While many write at once that is normal for a moment.
+            self._busy += 1
+            if self._busy >= _BUSY_TIMES:
+                self._ledger.refuse(error)
+            self._vigil.hold_off(self._post.monotonic(), min(_RETRY_SECONDS * self._busy, _LONGEST_RETRY))
         except NatfixError as error:
             now = self._post.monotonic()
             self._ledger.refuse(error)
             self._vigil.looked(now, now, slow=slow)
         else:
+            self._busy = 0
             self._ledger.finished()
         self._ledger.report()
 

@@ -35,8 +35,8 @@ class Writer:
 
     @property
     def origin(self) -> str:
-        """What is the same each time the same program writes: the command line of its parent, else its own name."""
-        return self.parent_arguments or self.command
+        """What is the same each time the same program writes: the command line of its parent; empty when it was not seen."""
+        return self.parent_arguments
 
     def __str__(self) -> str:
         """Spell it for people: ``iptables (pid 812), started by bash fight.sh (pid 800)``."""

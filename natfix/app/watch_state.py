@@ -13,6 +13,7 @@ from natfix.report.changes import Watcher
 
 STATE_PATH: Final = "/run/natfix/watch.json"
 _VERSION: Final = 1
+_ENDED: Final = (b"Z", b"X")  # It has ended, and nobody has asked how.
 _START_TIME: Final = 19  # of the fields behind the program's name in /proc/PID/stat (proc(5), field 22)
 
 
@@ -107,8 +108,10 @@ def read_watcher(files: Files, path: str = STATE_PATH) -> Watcher | None:
 
 
 def start_time(files: Files, pid: int) -> str:
-    """When a process was started, in ticks since boot: with its pid it names a process for good; empty when it is gone."""
+    """When a process was started, in ticks since boot: with its pid it names a process for good; empty when it has ended."""
     data = files.read(f"/proc/{pid}/stat") or b""
     # The program's name stands in parentheses and may hold anything.
     fields = data.rpartition(b")")[2].split()
-    return fields[_START_TIME].decode("ascii", "replace") if len(fields) > _START_TIME else ""
+    if len(fields) <= _START_TIME or fields[0] in _ENDED:
+        return ""
+    return fields[_START_TIME].decode("ascii", "replace")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from natfix.errors import HostError, UsageError
@@ -179,7 +179,7 @@ def watcher(orders: WatchOrders) -> Iterator[Watch]:
 
     from natfix.app.ledger import Audience  # noqa: PLC0415
     from natfix.app.watch import Post, Watch  # noqa: PLC0415
-    from natfix.app.watch_state import StateFile  # noqa: PLC0415
+    from natfix.app.watch_state import STATE_PATH, StateFile  # noqa: PLC0415
     from natfix.host.clock import HostClock  # noqa: PLC0415
     from natfix.host.files import HostFiles  # noqa: PLC0415
     from natfix.host.iptables import find_stores  # noqa: PLC0415
@@ -190,6 +190,8 @@ def watcher(orders: WatchOrders) -> Iterator[Watch]:
     from natfix.host.watch.notifier import open_notifier  # noqa: PLC0415
     from natfix.host.watch.tables import HostTables  # noqa: PLC0415
 
+    with suppress(OSError):  # Whoever reads the status will miss it, and the watcher says so.
+        os.makedirs(os.path.dirname(STATE_PATH), 0o755, exist_ok=True)  # noqa: PTH103, PTH120
     stores = find_stores(orders.wait)
     _stores(0)  # Refuses a host that cannot be read.
     own: set[int] = set()

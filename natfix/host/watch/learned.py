@@ -8,7 +8,6 @@ program be asked again. So the words are always the program's own.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -16,16 +15,17 @@ from typing import Final, NamedTuple, Protocol
 
 from natfix.app.ports import Backend
 from natfix.app.watch_ports import WatchedStore
-from natfix.errors import HostError, NatfixError
+from natfix.errors import BusyError, HostError, UnsupportedError
 from natfix.host.iptables import IptablesStore
 from natfix.host.listing import POSTROUTING
 from natfix.host.outcomes import refused_commit
 from natfix.host.programs import Done
 from natfix.host.script import read_script
-from natfix.ruleset import Counters, Ruleset, Table, parse
+from natfix.ruleset import Chain, Counters, Ruleset, parse
 
 _REMEMBERED: Final = 20_000
 _SECONDS: Final = 60.0
+_TRIES: Final = 10
 
 
 class RawRule(NamedTuple):
@@ -36,12 +36,21 @@ class RawRule(NamedTuple):
 
 
 class RawChain(NamedTuple):
-    """A chain as the kernel holds it; the policy is ``-`` for a user-defined one."""
+    """A chain as the kernel holds it.
+
+    Attributes:
+        name: its name.
+        policy: ``-`` for a user-defined one.
+        counters: the policy's.
+        rules: in order.
+        version: equal for two readings between which nobody touched the chain.
+    """
 
     name: str
     policy: str
     counters: Counters
     rules: Sequence[RawRule]
+    version: Sequence[object]
 
 
 class Words(NamedTuple):
@@ -52,10 +61,14 @@ class Words(NamedTuple):
 
 
 class RawTable(Protocol):
-    """The nat table of one backend, as bytes."""
+    """The nat table of one backend, as bytes and, where these are not known, as its program says it."""
 
     def stamp(self) -> int | None:
         """A number that is another one after each change; None where there is none."""
+        ...
+
+    def begin(self) -> None:
+        """Begin to read: chains are asked for as they are from now on."""
         ...
 
     def chain(self, name: str) -> RawChain | None:
@@ -63,15 +76,22 @@ class RawTable(Protocol):
 
         Raises:
             HostError: the kernel refuses.
+            BusyError: the chain changed all the time.
         """
         ...
 
-    def begin(self) -> object:
-        """Begin to read; what is given is equal the next time when nothing changed in between."""
+    def leads(self, key: bytes, name: str) -> bool:
+        """Whether a rule with these bytes leads to the chain *name*; a target of that name is something else."""
         ...
 
-    def is_whole(self, version: object) -> bool:
-        """Whether what was read since begin gave *version* belongs together."""
+    def ask(self, name: str) -> Sequence[Chain]:
+        """Let the program print the chain *name*, and perhaps others.
+
+        Raises:
+            HostError: the program failed.
+            UnsupportedError: it cannot show what is there.
+            LookupError: the chain has gone.
+        """
         ...
 
 
@@ -102,13 +122,22 @@ class LearnedStore(WatchedStore):
         return self._raw.stamp()
 
     def read(self) -> Ruleset:
-        """Read POSTROUTING and every chain it reaches, counters included."""
-        version = self._raw.begin()
-        chains = self._known_chains()
-        if chains is not None and self._raw.is_whole(version):
-            text = "\n".join(["*nat", *self._lines(chains), "COMMIT", ""])
-            return parse(text.encode("utf-8", "surrogateescape"), str(self.backend), self.backend.family)
-        return self._learn()
+        """Read POSTROUTING and every chain it reaches, counters included.
+
+        Each chain is as it was at one moment. When others change in between, an event tells of it, and they are read again.
+        """
+        failures = 0
+        while failures < _TRIES:
+            self._raw.begin()
+            found = self._known_chains()
+            if not isinstance(found, str):
+                text = "\n".join(["*nat", *self._lines(found), "COMMIT", ""])
+                return parse(text.encode("utf-8", "surrogateescape"), str(self.backend), self.backend.family)
+            failures += not self._learn(found)
+        raise BusyError(
+            f"rules of {self.backend} changed {_TRIES} times while they were read",
+            hint="Try again when fewer programs change rules.",
+        )
 
     def dump(self) -> bytes:
         """Read the whole ruleset of the backend, every table of it, as its save program prints it."""
@@ -141,8 +170,8 @@ class LearnedStore(WatchedStore):
                 raise HostError(f"{self._command[0]} did not end within {_SECONDS:g} s and was stopped") from error
         return Done(self._command, process.returncode, b"", complaint.decode("utf-8", "replace").strip())
 
-    def _known_chains(self) -> list[tuple[RawChain, list[Words]]] | None:
-        """Read the chains that POSTROUTING reaches; None when there is a rule whose words are not known."""
+    def _known_chains(self) -> list[tuple[RawChain, list[Words]]] | str:
+        """Read the chains that POSTROUTING reaches; or give the name of one with a rule whose words are not known."""
         found = []
         waiting, asked = [POSTROUTING], {POSTROUTING}
         while waiting:
@@ -152,7 +181,7 @@ class LearnedStore(WatchedStore):
             known = [self._words.get((chain.name, rule.key)) for rule in chain.rules]
             words = [each for each in known if each is not None]
             if len(words) < len(known):
-                return None
+                return chain.name
             found.append((chain, words))
             new = [each.chain for each in words if each.chain and each.chain not in asked]
             asked.update(new)
@@ -169,26 +198,39 @@ class LearnedStore(WatchedStore):
             for rule, said in zip(chain.rules, words, strict=True):
                 yield f"[{rule.counters.packets}:{rule.counters.bytes}] {said.text}"
 
-    def _learn(self) -> Ruleset:
-        """Ask the program, and put its words under the bytes, if nothing changed meanwhile."""
+    def _learn(self, name: str) -> bool:
+        """Ask the program, and put its words under the bytes of chains that nobody touched meanwhile; tell if *name* is one."""
         self.asked += 1
-        version = self._raw.begin()
-        ruleset = self._binary.read()
-        (table,) = ruleset.tables
-        raw = {}
-        with contextlib.suppress(NatfixError):
-            raw = {name: self._raw.chain(name) for name in table.declared}
-        if self._raw.begin() == version:
-            for name, chain in raw.items():
-                self._put(table, name, chain)
-        return ruleset
+        before = self._raw.chain(name)
+        try:
+            printed = self._raw.ask(name)
+        except (LookupError, UnsupportedError):
+            self._raw.begin()
+            if self._raw.chain(name) == before:
+                raise
+            # A chain that was removed while it was read is also "incompatible".
+            return False
+        held = {chain.name: before if chain.name == name else self._raw.chain(chain.name) for chain in printed}
+        self._raw.begin()
+        learned = {chain.name for chain in printed if self._put(chain, held[chain.name])}
+        return name in learned
 
-    def _put(self, table: Table, name: str, raw: RawChain | None) -> None:
-        chain = table.chain(name)
-        if raw is None or chain is None or len(raw.rules) != len(chain.rules):
-            return
+    def _put(self, chain: Chain, before: RawChain | None) -> bool:
+        """Learn the words of one chain, if it is still as it was before it was printed."""
+        after = self._raw.chain(chain.name)
+        if before is None or after is None or before.version != after.version or len(after.rules) != len(chain.rules):
+            return False
         if len(self._words) > _REMEMBERED:
             self._words.clear()
-        for held, rule in zip(raw.rules, chain.rules, strict=True):
-            target = rule.target if rule.target in table.declared else ""
-            self._words[name, held.key] = Words(str(rule), target)
+        for held, rule in zip(after.rules, chain.rules, strict=True):
+            leads = self._raw.leads(held.key, rule.target)
+            self._words[chain.name, held.key] = Words(str(rule), rule.target if leads else "")
+        return True
+
+
+class AskedStore(IptablesStore):
+    """A nat table of which natfix asks the program each time."""
+
+    def stamp(self) -> int | None:
+        """Nothing is known without a look."""
+        return None

@@ -14,15 +14,16 @@ import mmap
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final, NamedTuple
 
 from natfix.errors import BusyError, HostError
+from natfix.host.iptables import IptablesStore
 from natfix.host.listing import POSTROUTING
 from natfix.host.nfnetlink import needs_root
 from natfix.host.watch.learned import RawChain, RawRule
-from natfix.ruleset import Counters, Family
+from natfix.ruleset import Chain, Counters, Family
 
 _GET_INFO, _GET_ENTRIES = 64, 65  # IPT_SO_GET_INFO and IP6T_SO_GET_INFO, and so on
 _INFO = struct.Struct("=32sI5I5III")  # struct ipt_getinfo: name, valid hooks, entries, underflows, number, size
@@ -81,11 +82,12 @@ class RawLegacy:
     """The nat table of one family; the programs must be of the same word size as this Python.
 
     Args:
-        family: which.
+        store: the same table through its programs.
     """
 
-    def __init__(self, family: Family) -> None:
-        self._layout = _LAYOUTS[family]
+    def __init__(self, store: IptablesStore) -> None:
+        self._store = store
+        self._layout = _LAYOUTS[store.backend.family]
         self._socket = socket.socket(self._layout.family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._chains: dict[str, RawChain] = {}
         self._kept = mmap.mmap(-1, _KEPT)
@@ -94,14 +96,18 @@ class RawLegacy:
         """Nothing: a change that keeps the number of rules leaves no trace but itself."""
         return
 
-    def begin(self) -> object:
-        """Read the table; what is given is equal when the chains are."""
+    def begin(self) -> None:
+        """Read the table."""
         self._chains = self._read()
-        return [(chain.name, [rule.key for rule in chain.rules]) for chain in self._chains.values()]
 
-    def is_whole(self, version: object) -> bool:  # noqa: ARG002
-        """It always is: the kernel gives the table in one piece."""
-        return True
+    def leads(self, key: bytes, name: str) -> bool:
+        """Whether a rule jumps or goes to the chain *name*."""
+        return bool(name) and key.endswith(_to(name))
+
+    def ask(self, name: str) -> Sequence[Chain]:  # noqa: ARG002
+        """Let iptables-legacy-save print the table; it prints all of it, so all that POSTROUTING reaches is given."""
+        (table,) = self._store.read().tables
+        return [chain for name in table.declared if (chain := table.chain(name))]
 
     def chain(self, name: str) -> RawChain | None:
         """Give one chain, as it was at the beginning."""
@@ -154,14 +160,14 @@ class _Walk:
         policy = self._entry(underflow)
         first = self._chain(entry, underflow)
         policy_name = "ACCEPT" if policy.verdict == _ACCEPT else "DROP"
-        met = {POSTROUTING: RawChain(POSTROUTING, policy_name, policy.counters, first[0])}
+        met = {POSTROUTING: _chain(POSTROUTING, policy_name, policy.counters, first[0])}
         waiting = first[1]
         while waiting:
             offset = waiting.pop(0)
             name = self._name(offset)
             if name not in met:
                 rules, further = self._chain(offset, None)
-                met[name] = RawChain(name, "-", Counters(0, 0), rules)
+                met[name] = _chain(name, "-", Counters(0, 0), rules)
                 waiting.extend(further)
         return met
 
@@ -173,7 +179,7 @@ class _Walk:
             if entry.target or entry.verdict < 0 or entry.verdict == entry.next:
                 rules.append(RawRule(entry.key + _VERDICT.pack(min(entry.verdict, 0)), entry.counters))
             else:
-                rules.append(RawRule(entry.key + self._name(entry.verdict).encode("utf-8", "surrogateescape"), entry.counters))
+                rules.append(RawRule(entry.key + _to(self._name(entry.verdict)), entry.counters))
                 jumps.append(entry.verdict)
         if stop is None:
             del rules[-1]
@@ -207,3 +213,12 @@ class _Walk:
         """The name of the chain whose first rule stands at *offset*: it ends the entry before."""
         place = _ENTRIES_HEAD + offset - _ERROR_NAME
         return self._data[place : place + _ERROR_NAME].partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
+def _chain(name: str, policy: str, counters: Counters, rules: Sequence[RawRule]) -> RawChain:
+    return RawChain(name, policy, counters, rules, [rule.key for rule in rules])
+
+
+def _to(name: str) -> bytes:
+    """What the key of a rule that leads to a chain ends with."""
+    return b"->" + name.encode("utf-8", "surrogateescape")

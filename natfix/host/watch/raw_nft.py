@@ -9,22 +9,24 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from natfix.errors import HostError
-from natfix.host.listing import POSTROUTING
+from natfix.errors import BusyError, HostError
+from natfix.host.iptables import IptablesStore
+from natfix.host.listing import POSTROUTING, read_chain
 from natfix.host.nfnetlink import NF_TABLES, Nfnetlink, attributes, protocol_family, text
 from natfix.host.nftables import generation
 from natfix.host.watch.learned import RawChain, RawRule
-from natfix.ruleset import Counters, Family
+from natfix.ruleset import Chain, Counters
 
 # linux/netfilter/nf_tables.h
 _NETLINK_NETFILTER: Final = 12
 _GETCHAIN, _GETRULE = 4, 7
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_POLICY, _CHAIN_COUNTERS = 1, 3, 5, 8
 _RULE_TABLE, _RULE_CHAIN = 1, 2
-_RULE_EXPRESSIONS: Final = 4
+_RULE_HANDLE, _RULE_EXPRESSIONS = 3, 4
+_VERDICT_CHAIN: Final = 2
 # What makes a rule what it is: its expressions, compat, user data. Its handle and its place do not.
 _TELLING: Final = frozenset({_RULE_EXPRESSIONS, 5, 7})
 _COUNTER_BYTES, _COUNTER_PACKETS = 1, 2
@@ -41,6 +43,9 @@ _COUNTER: Final = (
 )
 _NUMBERS = struct.Struct(">Q4xQ")
 _COUNTER_SIZE: Final = 44
+# NFTA_VERDICT_CODE with NFT_JUMP and NFT_GOTO; the name of the chain follows.
+_JUMP_OR_GOTO: Final = tuple(_ATTRIBUTE.pack(8, 1) + struct.pack(">i", code) for code in (-3, -4))
+_TRIES: Final = 10
 _NONE: Final = Counters(0, 0)
 _BUFFER: Final = 1 << 17
 _SECONDS: Final = 10.0
@@ -50,11 +55,12 @@ class RawNft:
     """The nat table of one family.
 
     Args:
-        family: which.
+        store: the same table through its programs.
     """
 
-    def __init__(self, family: Family) -> None:
-        self._number = protocol_family(family)
+    def __init__(self, store: IptablesStore) -> None:
+        self._store = store
+        self._number = protocol_family(store.backend.family)
         self._kernel = Nfnetlink()
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
         self._socket.settimeout(_SECONDS)
@@ -66,13 +72,16 @@ class RawNft:
         """The generation of the ruleset."""
         return generation(self._kernel)
 
-    def begin(self) -> int:
-        """The generation: what is read between two equal ones belongs together."""
-        return generation(self._kernel)
+    def begin(self) -> None:
+        """Do nothing: each chain is read when it is asked for."""
 
-    def is_whole(self, version: object) -> bool:
-        """Whether nobody changed anything since."""
-        return generation(self._kernel) == version
+    def leads(self, key: bytes, name: str) -> bool:
+        """Whether a rule's verdict is a jump to the chain *name*, or a goto."""
+        return bool(name) and any(code + text(_VERDICT_CHAIN, name) in key for code in _JUMP_OR_GOTO)
+
+    def ask(self, name: str) -> Sequence[Chain]:
+        """Let iptables-nft print the chain, and hold it against what the kernel says."""
+        return [read_chain(self._kernel, self._store.backend, self._store.tools, "nat", name)]
 
     def chain(self, name: str) -> RawChain | None:
         """Read one chain."""
@@ -85,29 +94,42 @@ class RawNft:
             told = dict(attributes(answer[0]))
             policy = "ACCEPT" if int.from_bytes(told.get(_CHAIN_POLICY, b"\1"), "big") else "DROP"
             counters = _counters(told.get(_CHAIN_COUNTERS, b""))
-        try:
-            return RawChain(name, policy, counters, list(self._rules(name)))
-        except OSError as error:
-            raise HostError(f"nftables does not show the chain {name}: {error.strerror or error}") from error
+        for _ in range(_TRIES):
+            try:
+                found = list(self._rules(name))
+            except InterruptedError:
+                continue
+            except OSError as error:
+                raise HostError(f"nftables does not show the chain {name}: {error.strerror or error}") from error
+            return RawChain(name, policy, counters, [rule for _, rule in found], [handle for handle, _ in found])
+        raise BusyError(f"the chain {name} changed {_TRIES} times while it was read", hint="Try again later.")
 
-    def _rules(self, name: str) -> Iterator[RawRule]:
-        """Ask for the rules of a chain; a dump in which something changed shows in the generation."""
+    def _rules(self, name: str) -> Iterator[tuple[bytes, RawRule]]:
+        """Ask for the rules of a chain, each with its handle.
+
+        Raises:
+            InterruptedError: something changed while the kernel answered in several parts.
+        """
         self._sequence += 1
         which = struct.pack("=BBH", self._number, 0, 0) + text(_RULE_TABLE, "nat") + text(_RULE_CHAIN, name)
         kind = NF_TABLES << 8 | _GETRULE
         self._socket.send(_HEADER.pack(_HEADER.size + len(which), kind, _REQUEST_DUMP, self._sequence, 0) + which)
+        interrupted = 0
         while True:
             size = self._socket.recv_into(self._buffer)
             data = bytes(self._buffer[:size])
             position = 0
             while position < size:
-                length, kind, _, sequence, _ = _HEADER.unpack_from(data, position)
+                length, kind, flags, sequence, _ = _HEADER.unpack_from(data, position)
                 start, stop = position + _HEADER.size, position + length
                 position += (length + 3) & ~3
                 if sequence != self._sequence:
                     continue
+                interrupted |= flags & _DUMP_INTERRUPTED
                 if kind in {_ERROR, _DONE}:
                     _raise_for(data[start:stop])
+                    if interrupted:
+                        raise InterruptedError
                     return
                 yield _rule(data, start + _GENERIC_SIZE, stop)
 
@@ -119,19 +141,21 @@ def _raise_for(body: bytes) -> None:
         raise OSError(code, os.strerror(code))
 
 
-def _rule(data: bytes, position: int, stop: int) -> RawRule:
+def _rule(data: bytes, position: int, stop: int) -> tuple[bytes, RawRule]:
     counters = _NONE
-    key = b""
+    key = handle = b""
     while position < stop:
         length, number = _ATTRIBUTE.unpack_from(data, position)
         number &= _TYPE_MASK
         if number == _RULE_EXPRESSIONS:
             value, counters = _without_counter(data[position : position + length])
             key += value
+        elif number == _RULE_HANDLE:
+            handle = data[position : position + length]
         elif number in _TELLING:
             key += data[position : position + length]
         position += (length + 3) & ~3
-    return RawRule(key, counters)
+    return handle, RawRule(key, counters)
 
 
 def _without_counter(expressions: bytes) -> tuple[bytes, Counters]:

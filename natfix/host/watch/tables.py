@@ -6,12 +6,12 @@ import struct
 from collections.abc import Collection, Iterator, Sequence
 
 from natfix.app.ports import Backend, Variant
-from natfix.app.watch_ports import WatchedTables
+from natfix.app.watch_ports import WatchedStore, WatchedTables
 from natfix.host.iptables import IptablesStore
 from natfix.host.listing import holds_nat
 from natfix.host.nfnetlink import Nfnetlink
 from natfix.host.nftables import has_table
-from natfix.host.watch.learned import LearnedStore, RawChain, RawTable
+from natfix.host.watch.learned import AskedStore, LearnedStore
 from natfix.host.watch.raw_legacy import RawLegacy
 from natfix.host.watch.raw_nft import RawNft
 
@@ -29,10 +29,10 @@ class HostTables(WatchedTables):
     def __init__(self, usable: Sequence[IptablesStore], own: set[int] | None = None) -> None:
         self._usable = tuple(usable)
         self._own = own if own is not None else set()
-        self._learned: dict[Backend, LearnedStore] = {}
+        self._learned: dict[Backend, WatchedStore] = {}
         self._kernel: Nfnetlink | None = None
 
-    def active(self, variants: Collection[Variant] = ("nft", "legacy")) -> Iterator[LearnedStore]:
+    def active(self, variants: Collection[Variant] = ("nft", "legacy")) -> Iterator[WatchedStore]:
         """Those of some variants that are in the kernel when their turn comes; always the same objects."""
         for store in self._usable:
             if store.backend.variant in variants and self._is_active(store.backend):
@@ -45,35 +45,19 @@ class HostTables(WatchedTables):
         self._kernel = self._kernel or Nfnetlink()
         return has_table(self._kernel, backend.family, "nat")
 
-    def _store(self, store: IptablesStore) -> LearnedStore:
+    def _store(self, store: IptablesStore) -> WatchedStore:
         known = self._learned.get(store.backend)
         if known is None:
-            known = self._learned[store.backend] = LearnedStore(store, _raw(store.backend), self._own)
+            known = self._learned[store.backend] = _open(store, self._own)
         return known
 
 
-class _Unread:
-    """A table whose bytes natfix cannot read: the program is asked each time."""
-
-    def stamp(self) -> None:
-        """Nothing is known without a look."""
-        return
-
-    def begin(self) -> object:
-        """Begin to read; what is read never equals anything."""
-        return object()
-
-    def is_whole(self, version: object) -> bool:  # noqa: ARG002
-        """It never is."""
-        return False
-
-    def chain(self, name: str) -> RawChain | None:  # noqa: ARG002
-        """Nothing."""
-        return None
-
-
-def _raw(backend: Backend) -> RawTable:
-    if backend.variant == "nft":
-        return RawNft(backend.family)
-    # The entries of a 32-bit kernel lie otherwise.
-    return RawLegacy(backend.family) if struct.calcsize("P") * 8 == _POINTER_BITS_KNOWN else _Unread()
+def _open(store: IptablesStore, own: set[int]) -> WatchedStore:
+    if store.backend.variant == "nft":
+        return LearnedStore(store, RawNft(store), own)
+    # The entries of a 32-bit kernel lie otherwise: there the program is asked each time.
+    return (
+        LearnedStore(store, RawLegacy(store), own)
+        if struct.calcsize("P") * 8 == _POINTER_BITS_KNOWN
+        else AskedStore(store.backend, store.tools, store.wait, store.lock)
+    )
