@@ -27,7 +27,8 @@ mkdir -p /run/flannel /etc/iptables /usr/share/netfilter-persistent/plugins.d /r
 rm -rf /etc/natfix /var/lib/natfix
 rm -f /etc/iptables/rules.v4
 touch /usr/share/netfilter-persistent/plugins.d/15-ip4tables
-printf 'FLANNEL_NETWORK=172.7.0.0/16\\nFLANNEL_SUBNET=172.7.21.1/24\\nFLANNEL_MTU=1500\\nFLANNEL_IPMASQ=false\\n' > /run/flannel/subnet.env
+printf 'FLANNEL_NETWORK=172.7.0.0/16\\nFLANNEL_SUBNET=172.7.21.1/24\\n' > /run/flannel/subnet.env
+printf 'FLANNEL_MTU=1500\\nFLANNEL_IPMASQ=false\\n' >> /run/flannel/subnet.env
 ip link set lo up
 ip link add docker0 type bridge
 ip addr add 172.7.21.1/24 dev docker0

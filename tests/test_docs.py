@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from natfix.cli.main import COMMANDS
-from natfix.errors import EXIT_DEFECT, EXIT_INTERRUPTED, BusyError, ConflictError, NatfixError, RolledBackError, UnsupportedError
+from natfix.errors import (
+    EXIT_DEFECT,
+    EXIT_INTERRUPTED,
+    BusyError,
+    ConflictError,
+    NatfixError,
+    RolledBackError,
+    UnsupportedError,
+)
 from tests.docs_session import ROOT, blocks, keeps, play, steps
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -48,7 +56,8 @@ def test_every_block_is_of_a_kind_that_is_tested(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_make_target_named_is_there(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = {word for language, text in blocks(page) if language == "sh" for word in re.findall(r"^make ([a-z-]+)", text, re.MULTILINE)}
+    shells = [text for language, text in blocks(page) if language == "sh"]
+    named = {word for text in shells for word in re.findall(r"^make ([a-z-]+)", text, re.MULTILINE)}
     assert named <= targets
 
 

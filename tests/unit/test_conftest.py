@@ -45,18 +45,14 @@ def test_in_ci_an_expected_failure_is_none(run: pytest.Pytester) -> None:
 def test_a_kernel_test_without_root_names_root(run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI")
     run.makepyfile(
-        "import os, pytest\n"
-        "os.geteuid = lambda: 1000\n"
-        "@pytest.mark.kernel\ndef test_it(): raise AssertionError('ran')"
+        "import os, pytest\nos.geteuid = lambda: 1000\n@pytest.mark.kernel\ndef test_it(): raise AssertionError('ran')"
     )
     result = run.runpytest_subprocess("-rs")
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines(["*kernel test needs root*"])
 
 
-def test_a_marked_test_without_its_tool_names_the_tool(
-    run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_marked_test_without_its_tool_names_the_tool(run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI")
     run.makepyfile(
         "import os, pytest, shutil\n"

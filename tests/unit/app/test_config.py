@@ -23,7 +23,9 @@ def test_an_empty_file_says_nothing() -> None:
 
 
 def test_an_unknown_key_is_refused_with_those_that_are_known() -> None:
-    assert refusal(b"cluster_cidr = []") == "/etc/natfix/natfix.toml: unknown key cluster_cidr\n  Known keys: cluster-cidr, watch."
+    assert refusal(b"cluster_cidr = []") == (
+        "/etc/natfix/natfix.toml: unknown key cluster_cidr\n  Known keys: cluster-cidr, watch."
+    )
 
 
 @pytest.mark.parametrize("value", [b'"172.7.0.0/16"', b"[16]", b'["172.7.0.0/16", 1]', b"true", b"{ ipv4 = 1 }"])
