@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from natfix.errors import HostError, UsageError
@@ -196,11 +196,14 @@ def watcher(orders: WatchOrders) -> Iterator[Watch]:
     _stores(0)  # Refuses a host that cannot be read.
     own: set[int] = set()
     audience = Audience(open_chronicle(), open_notifier(), _meter(orders), StateFile(HostFiles()), HostClock())
-    links = WatchedLinks(HostLinks())
-    with open_events(stores.usable, own) as events:
+    with (
+        open_events(stores.usable, own) as events,
+        closing(WatchedLinks(HostLinks())) as links,
+        closing(HostTables(stores.usable, own)) as tables,
+    ):
         post = Post(
             machine=replace(machine(orders.wait), links=links, stores=()),
-            tables=HostTables(stores.usable, own),
+            tables=tables,
             events=events,
             audience=audience,
             situate=lambda: _situate(orders),

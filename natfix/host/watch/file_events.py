@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from natfix.app.watch_ports import Event, Writer
@@ -36,7 +36,7 @@ _GONE: Final = DELETE_SELF | MOVE_SELF | IGNORED
 _CAME_OR_WENT: Final = CREATE | MOVED_TO | DELETE | MOVED_FROM
 
 # A file whose coming or going says that rules are about to change, or that the cluster's networks have: by its folder.
-HINTS: Final = {"/run": ("docker.pid",), "/run/flannel": ("subnet.env",)}
+HINTS: Final[Mapping[str, Sequence[str]]] = {"/run": ("docker.pid",), "/run/flannel": ("subnet.env",)}
 
 
 class FileListener:
@@ -50,7 +50,7 @@ class FileListener:
         HostError: no files can be watched.
     """
 
-    def __init__(self, lock: str = XTABLES_LOCK, hints: dict[str, tuple[str, ...]] | None = None) -> None:
+    def __init__(self, lock: str = XTABLES_LOCK, hints: Mapping[str, Sequence[str]] | None = None) -> None:
         self._lock = lock
         self._lock_folder, _, self._lock_name = lock.rpartition("/")
         self._hints = HINTS if hints is None else hints
@@ -95,6 +95,8 @@ class FileListener:
         if notice.mask & IGNORED:
             del self._folders[notice.watch]
         if path == self._lock:
+            if not notice.mask & (CREATE | MOVED_TO):
+                return
             self._watch_all()
             # Whoever made it may have changed rules before it was watched.
             yield Event("lock", now, "legacy")

@@ -84,6 +84,10 @@ class RawTable(Protocol):
         """Whether a rule with these bytes leads to the chain *name*; a target of that name is something else."""
         ...
 
+    def close(self) -> None:
+        """Read no more."""
+        ...
+
     def ask(self, name: str) -> Sequence[Chain]:
         """Let the program print the chain *name*, and perhaps others.
 
@@ -138,6 +142,10 @@ class LearnedStore(WatchedStore):
             f"rules of {self.backend} changed {_TRIES} times while they were read",
             hint="Try again when fewer programs change rules.",
         )
+
+    def close(self) -> None:
+        """Read no more."""
+        self._raw.close()
 
     def dump(self) -> bytes:
         """Read the whole ruleset of the backend, every table of it, as its save program prints it."""
@@ -234,3 +242,6 @@ class AskedStore(IptablesStore):
     def stamp(self) -> int | None:
         """Nothing is known without a look."""
         return None
+
+    def close(self) -> None:
+        """Nothing is open."""

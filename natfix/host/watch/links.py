@@ -37,6 +37,10 @@ class WatchedLinks(Links):
         self._interfaces: Sequence[Interface] | None = None
         self._routes: Sequence[Route] | None = None
 
+    def close(self) -> None:
+        """Hear no more of changes."""
+        self._socket.close()
+
     def interfaces(self) -> Sequence[Interface]:
         """Every device, sorted by name."""
         self._forget_if_changed()

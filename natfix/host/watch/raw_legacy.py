@@ -96,6 +96,11 @@ class RawLegacy:
         """Nothing: a change that keeps the number of rules leaves no trace but itself."""
         return
 
+    def close(self) -> None:
+        """Read no more."""
+        self._socket.close()
+        self._kept.close()
+
     def begin(self) -> None:
         """Read the table."""
         self._chains = self._read()

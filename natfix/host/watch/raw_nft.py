@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import Final
 
 from natfix.errors import BusyError, HostError
@@ -61,8 +62,10 @@ class RawNft:
     def __init__(self, store: IptablesStore) -> None:
         self._store = store
         self._number = protocol_family(store.backend.family)
-        self._kernel = Nfnetlink()
+        self._open = ExitStack()
+        self._kernel = self._open.enter_context(Nfnetlink())
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
+        self._open.enter_context(self._socket)
         self._socket.settimeout(_SECONDS)
         self._socket.bind((0, 0))
         self._buffer = memoryview(bytearray(_BUFFER))
@@ -71,6 +74,10 @@ class RawNft:
     def stamp(self) -> int:
         """The generation of the ruleset."""
         return generation(self._kernel)
+
+    def close(self) -> None:
+        """Read no more."""
+        self._open.close()
 
     def begin(self) -> None:
         """Do nothing: each chain is read when it is asked for."""
