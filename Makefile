@@ -60,6 +60,7 @@ debian:
 # The stamp is older than a pin or the metadata only after a change, so the second time costs nothing. The order counts:
 # what is published as source alone is compiled with pinned tools, as nothing is fetched without a hash.
 $(VENV)/stamp: requirements/build.txt requirements/dev.txt pyproject.toml
+	@tools/install-debian.sh
 	@tools/make-venv.sh $(VENV) "$(PYTHON)"
 	$(BIN)/python $(PIP) install --require-hashes -r requirements/build.txt
 	$(BIN)/python $(PIP) install --require-hashes --no-build-isolation -r requirements/dev.txt

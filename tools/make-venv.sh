@@ -9,6 +9,11 @@ fail() {
     exit 1
 }
 
+# The environment for benchmarks compiles nothing of systemd; one for development does.
+[ "${dir%-bench}" != "$dir" ] || pkg-config --exists libsystemd 2>/dev/null ||
+    fail "The headers of libsystemd are missing: systemd-python is published as source." \
+        "On Debian, as root: apt-get install libsystemd-dev pkg-config"
+
 [ ! -x "$dir/bin/python" ] || exit 0
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
