@@ -2,6 +2,7 @@
 
 import os
 import random
+import socket
 import subprocess
 import sys
 import time
@@ -287,3 +288,29 @@ def test_status_shows_the_watcher(host: Host) -> None:
         assert (document["watcher"]["pid"], document["watcher"]["alive"]) == (watcher.pid, True)
         assert document["watcher"]["corrections"] == 1
     until(lambda: host.natfix_json("status", *options(NFT))["watcher"]["alive"] is False)
+
+
+def test_systemd_is_told_of_readiness_reloads_life_and_the_end(host: Host) -> None:
+    docker_host(host, NFT)
+    path = host.path("/run/notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.settimeout(PATIENCE)
+        told = {"NOTIFY_SOCKET": "/run/notify", "WATCHDOG_USEC": "1000000"}
+        with watching(host, *options(NFT), "--no-persist", environment=told) as watcher:
+            hear_of(manager, "READY=1")
+            hear_of(manager, "WATCHDOG=1")
+            watcher.signal("HUP")
+            assert "MONOTONIC_USEC=" in hear_of(manager, "RELOADING=1")
+            assert "STATUS=0 findings left, 1 corrections" in hear_of(manager, "READY=1")
+            watcher.signal("TERM")
+            hear_of(manager, "STOPPING=1")
+            assert watcher.end() == 0
+
+
+def hear_of(manager: socket.socket, what: str) -> str:
+    """Wait until the service manager is told something."""
+    while True:
+        told = manager.recv(4096).decode()
+        if what in told:
+            return told

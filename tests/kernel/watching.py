@@ -1,13 +1,13 @@
 """A running `natfix watch` for tests: started on a host of its own, heard, and ended with the test."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from tests.kernel.hosts import Host
@@ -73,11 +73,12 @@ class Watching:
 
 
 @contextmanager
-def watching(on: Host, *options: str) -> Iterator[Watching]:
+def watching(on: Host, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[Watching]:
     """Let `natfix watch` run on a host until the context ends; it has looked once when this returns."""
     on.path("/run/natfix/watch.json").unlink(missing_ok=True)
     command = on.words(*NATFIX, "watch", *options)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    variables = {**os.environ, **(environment or {})}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables) as process:
         watcher = Watching(on, process)
         try:
             until(lambda: watcher.state or process.poll() is not None)
@@ -115,8 +116,3 @@ def put_back(on: Host, backend: object, *rules: str) -> None:
     """Insert rules on top, as Docker does."""
     for rule in rules:
         on.run(str(backend), *(["-w"] if "legacy" in str(backend) else []), "-t", "nat", "-I", "POSTROUTING", *rule.split())
-
-
-def shown(path: Path) -> Sequence[str]:
-    """The lines of a file."""
-    return path.read_text().splitlines()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib import import_module
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from natfix.app.watch_ports import Chronicle, Entry, Level
 from natfix.report.document import readable
@@ -35,11 +34,11 @@ class LineChronicle(Chronicle):
     """One JSON document a line.
 
     Args:
-        stream: where to; None is standard output.
+        handle: the open file it goes to; standard output, past its buffer, which would fail once more at the end.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream
+    def __init__(self, handle: int = 1) -> None:
+        self._handle = handle
 
     def tell(self, entry: Entry) -> None:
         """Write one line; nobody who reads it is no error."""
@@ -50,10 +49,8 @@ class LineChronicle(Chronicle):
             "message": entry.message,
             **entry.fields,
         }
-        with contextlib.suppress(OSError, ValueError):
-            stream = self._stream or sys.stdout
-            stream.write(json.dumps(_readable(document)) + "\n")
-            stream.flush()
+        with contextlib.suppress(OSError):
+            os.write(self._handle, json.dumps(_readable(document)).encode() + b"\n")
 
 
 class JournalChronicle(Chronicle):
@@ -92,8 +89,8 @@ def open_chronicle(environment: Mapping[str, str] | None = None) -> Chronicle:
 
 def _leads_to_journal(stream: str) -> bool:
     """Compare ``DEVICE:INODE``, as systemd sets it, with standard output (systemd.exec(5))."""
-    with contextlib.suppress(OSError, ValueError):
-        about = os.fstat(sys.stdout.fileno())
+    with contextlib.suppress(OSError):
+        about = os.fstat(1)
         return stream == f"{about.st_dev}:{about.st_ino}"
     return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping
 from importlib import import_module
@@ -121,9 +122,10 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def _serve(server: WSGIServer) -> None:
-    # serve_forever would wake up twice a second.
-    while True:
-        server.handle_request()
+    # serve_forever would wake up twice a second. A socket that was closed ends it.
+    with contextlib.suppress(OSError, ValueError):
+        while True:
+            server.handle_request()
 
 
 def _library() -> Any:  # noqa: ANN401  (it publishes types, but is not installed everywhere)

@@ -1,0 +1,182 @@
+"""Whom the watcher tells: the service manager, the journal or standard output, the monitoring."""
+
+import json
+import os
+import socket
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from natfix.app.watch_ports import Entry, Notifier
+from natfix.errors import HostError, UsageError
+from natfix.host.memory.watch import MemoryNotifier
+from natfix.host.watch.chronicle import MESSAGE_IDS, JournalChronicle, LineChronicle, open_chronicle
+from natfix.host.watch.meter import PrometheusMeter, parse_address, serve
+from natfix.host.watch.notifier import NoNotifier, open_notifier
+
+ENTRY = Entry(
+    "corrected", "corrected \udcff", "warning", {"before": "-A \udcff", "writers": ["sh"], "microseconds": 7, "change": None}
+)
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+    """A service manager that has started this process; call it to hear what it was told."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(0)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+
+        def heard() -> list[str]:
+            told = []
+            while True:
+                try:
+                    told.append(listener.recv(4096).decode())
+                except BlockingIOError:
+                    return told
+
+        yield heard
+
+
+def tell_everything(notifier: Notifier) -> None:
+    notifier.ready("right")
+    notifier.status("two\nlines")
+    notifier.reloading()
+    notifier.alive()
+    notifier.stopping()
+
+
+def test_systemd_hears_what_the_twin_remembers(manager: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "3000000")
+    monkeypatch.delenv("WATCHDOG_PID", raising=False)
+    real, twin = open_notifier(), MemoryNotifier(3.0)
+    assert real.patience == twin.patience == 3.0
+    for notifier in (real, twin):
+        tell_everything(notifier)
+    ready, status, reloading, alive, stopping = manager()
+    assert (ready, status) == ("READY=1\nSTATUS=right", "STATUS=two lines")
+    first, _, moment = reloading.partition("\n")
+    assert (first, moment.partition("=")[0], moment.partition("=")[2].isdigit()) == ("RELOADING=1", "MONOTONIC_USEC", True)
+    assert (alive, stopping) == ("WATCHDOG=1", "STOPPING=1")
+    assert [line.partition(":")[0] for line in twin.told] == ["ready", "status", "reloading", "alive", "stopping"]
+
+
+@pytest.mark.parametrize(("micros", "pid"), [("", ""), ("0", ""), ("x", ""), ("1000", "1")])
+def test_without_a_watchdog_nobody_waits_for_signs_of_life(
+    manager: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch, micros: str, pid: str
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", micros)
+    monkeypatch.setenv("WATCHDOG_PID", pid)
+    notifier = open_notifier()
+    notifier.alive()
+    assert (notifier.patience, manager()) == (None, [])
+
+
+def test_where_nobody_started_natfix_nobody_is_told() -> None:
+    notifier = open_notifier({})
+    assert isinstance(notifier, NoNotifier)
+    assert notifier.patience is None
+    tell_everything(notifier)
+
+
+def test_a_manager_that_cannot_be_told_is_an_error_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "systemd.daemon", None)
+    with pytest.raises(HostError, match="systemd-python is not installed") as error:
+        open_notifier({"NOTIFY_SOCKET": "/run/systemd/notify"})
+    assert "apt-get install python3-systemd" in str(error.value)
+
+
+def test_an_entry_is_one_line_of_json() -> None:
+    reader, writer = os.pipe()
+    LineChronicle(writer).tell(ENTRY)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        (line,) = stream.read().splitlines()
+    document = json.loads(line)
+    assert document.pop("at").endswith("+00:00")
+    assert document == {
+        "event": "corrected", "level": "warning", "message": "corrected \ufffd", "before": "-A \ufffd", "writers": ["sh"],
+        "microseconds": 7, "change": None,
+    }  # fmt: skip
+
+
+def test_a_stream_that_nobody_reads_any_more_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    LineChronicle(writer).tell(ENTRY)
+    os.close(writer)
+    LineChronicle(writer).tell(ENTRY)
+
+
+def test_an_entry_of_the_journal_has_fields_of_its_own() -> None:
+    sent: list[tuple[str, dict[str, Any]]] = []
+    JournalChronicle(lambda message, **fields: sent.append((message, fields))).tell(ENTRY)
+    ((message, fields),) = sent
+    assert message == "corrected \ufffd"
+    assert fields == {
+        "MESSAGE_ID": MESSAGE_IDS["corrected"], "PRIORITY": 4, "SYSLOG_IDENTIFIER": "natfix", "NATFIX_EVENT": "corrected",
+        "NATFIX_BEFORE": "-A \ufffd", "NATFIX_WRITERS": '["sh"]', "NATFIX_MICROSECONDS": "7",
+    }  # fmt: skip
+
+
+def test_a_full_journal_is_no_error() -> None:
+    def full(_message: str, **_fields: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    JournalChronicle(full).tell(ENTRY)
+
+
+def test_the_journal_is_used_where_standard_output_leads_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    about = os.fstat(1)
+    here = {"JOURNAL_STREAM": f"{about.st_dev}:{about.st_ino}"}
+    assert isinstance(open_chronicle(here), JournalChronicle)
+    assert isinstance(open_chronicle({"JOURNAL_STREAM": "1:1"}), LineChronicle)
+    assert isinstance(open_chronicle({}), LineChronicle)
+    monkeypatch.setitem(sys.modules, "systemd.journal", None)
+    assert isinstance(open_chronicle(here), LineChronicle)
+
+
+def test_metrics_are_in_the_file_and_on_the_address(tmp_path: Path) -> None:
+    path = tmp_path / "natfix.prom"
+    meter = PrometheusMeter(str(path))
+    server = serve(meter, "127.0.0.1:49735")
+    try:
+        meter.looked({"iptables-nft": 2}, 1)
+        meter.corrected("iptables-nft", 0.004)
+        meter.looked({"iptables-nft": 0}, 0)
+        with urllib.request.urlopen("http://127.0.0.1:49735/metrics", timeout=5) as answer:
+            served = answer.read().decode()
+        assert path.read_text() == served
+        for line in (
+            'natfix_corrections_total{backend="iptables-nft"} 1.0',
+            'natfix_correction_seconds_bucket{backend="iptables-nft",le="0.005"} 1.0',
+            'natfix_findings{backend="iptables-nft"} 0.0',
+            "natfix_fights 0.0",
+        ):
+            assert line in served
+    finally:
+        server.socket.shutdown(socket.SHUT_RDWR)
+        server.socket.close()
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="cannot be written"):
+        PrometheusMeter(str(tmp_path / "none" / "natfix.prom")).looked({}, 0)
+
+
+@pytest.mark.parametrize("text", ["9735", ":9735", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:0", "127.0.0.1:70000"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="no address"):
+        parse_address(text)
+
+
+def test_an_address_that_is_taken_is_told() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(HostError, match="cannot be served"):
+            serve(PrometheusMeter(), f"127.0.0.1:{other.getsockname()[1]}")
