@@ -32,6 +32,8 @@ SHOWN_COLUMNS: Final = 200
 class NatfixError(Exception):
     """Something natfix was asked for could not be done.
 
+    What a terminal would act on, and bytes that are no UTF-8, are shown as U+FFFD: errors quote files and other programs.
+
     Args:
         message: what happened and where.
         hint: what the reader can do about it; shown on a line of its own.
@@ -40,9 +42,9 @@ class NatfixError(Exception):
     exit_code: ClassVar[int] = 2
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = "\n".join(map(_printable, message.split("\n")))
+        self.hint = None if hint is None else "\n".join(map(_printable, hint.split("\n")))
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message}\n  {self.hint}"

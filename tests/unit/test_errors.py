@@ -74,3 +74,11 @@ def test_a_line_of_the_longest_shown_length_is_shown_whole() -> None:
     text = "x" * errors.SHOWN_COLUMNS
     shown = str(RulesetSyntaxError("odd", source="x", line=1, column=200, text=text)).splitlines()[1]
     assert shown == "    " + text
+
+
+def test_no_error_carries_what_a_terminal_acts_on_or_no_file_can_hold() -> None:
+    error = NatfixError("one\x1b[2J\ntwo\udc80", hint="three\x07\u2028")
+    assert (
+        str(error) == "one\N{REPLACEMENT CHARACTER}[2J\ntwo\N{REPLACEMENT CHARACTER}\n  three" + 2 * "\N{REPLACEMENT CHARACTER}"
+    )
+    assert str(error).encode()
