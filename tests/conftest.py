@@ -3,6 +3,7 @@
 import functools
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Generator, Iterable
 from typing import TypeVar
@@ -22,6 +23,12 @@ TOOLS = {"kernel": NETWORK, "machine": (*NETWORK, "dockerd", "docker", "busybox"
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.load_profile("ci" if IN_CI else "default")
+
+# A signal that whoever started the tests ignores (nohup, a background job) is ignored by every program they start, and tests of
+# Ctrl-C and hang-ups prove nothing then. One that is caught is not: exec gives it its default back.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else lambda *_: None)
 
 
 def missing_for(tools: Iterable[str]) -> str:
