@@ -98,8 +98,8 @@ class Judge:
             NatfixError: a rule cannot be read, or an audit rule is wrong.
         """
         _ = self.surroundings
-        single = _without_copies(ruleset.lines)
-        key = backend, tuple(_said(line) for line in single)
+        single, said = _without_copies(ruleset.lines)
+        key = backend, said
         known = self._known.pop(key, None)
         # What was asked for last stands last, so that the first is the one to forget.
         self._known[key] = known or self._judge(backend, _reread(ruleset, single, backend))
@@ -148,19 +148,24 @@ def _together(corrections: Sequence[Correction]) -> Plan:
     )
 
 
-def _without_copies(lines: Sequence[str]) -> list[str]:
+def _without_copies(lines: Sequence[str]) -> tuple[Sequence[str], tuple[str, ...]]:
     """Leave out rules that follow one that says the same: whoever inserts a rule in a loop makes thousands of them.
 
     Only of rules that end the walk of a packet: whatever one of them lets pass, the next one does.
+
+    Returns:
+        The lines that are left, and the same without counters.
     """
-    kept: list[str] = []
-    before = ""
-    for line in lines:
-        said = _said(line)
-        if said != before or not any(f" -j {target}" in said for target in _ENDING):
-            kept.append(line)
-        before = said
-    return kept
+    said = [_said(line) for line in lines]
+    copies = {
+        place
+        for place in range(1, len(said))
+        if said[place] == said[place - 1] and any(f" -j {target}" in said[place] for target in _ENDING)
+    }
+    if not copies:
+        return lines, tuple(said)
+    kept = [place for place in range(len(lines)) if place not in copies]
+    return [lines[place] for place in kept], tuple(said[place] for place in kept)
 
 
 def _reread(ruleset: Ruleset, lines: Sequence[str], backend: Backend) -> Ruleset:

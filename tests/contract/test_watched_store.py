@@ -9,12 +9,13 @@ from _pytest.mark import ParameterSet
 
 from natfix.app.ports import Backend, Variant
 from natfix.app.watch_ports import WatchedStore
-from natfix.errors import ConflictError, UnsupportedError
+from natfix.errors import ConflictError, HostError, UnsupportedError
 from natfix.host.iptables import open_store
 from natfix.host.links import HostLinks
 from natfix.host.memory.watch import MemoryWatchedStore
 from natfix.host.watch.learned import LearnedStore
 from natfix.host.watch.links import WatchedLinks
+from natfix.host.watch.program import Program
 from natfix.host.watch.tables import HostTables
 from natfix.ruleset import Family, Ruleset, parse
 from tests.netns import command
@@ -161,3 +162,26 @@ def test_links_are_asked_for_again_only_after_they_changed(netns: str) -> None:
         assert str(links.interfaces()[0].addresses[0]) == "10.1.0.1/24"
         command("ip", "link", "set", "br-1", "up")
         assert "10.1.0.0/24" in [str(route.destination) for route in links.routes()]
+
+
+@pytest.mark.kernel
+def test_the_program_that_waits_takes_no_lock_and_one_that_was_killed_is_replaced(netns: str) -> None:
+    own: set[int] = set()
+    words = ("iptables-legacy-restore", "--noflush", "--wait=1")
+    program = Program(words, {}, own, ready=True)
+    program.prepare()
+    command("iptables-legacy", "-w", "1", "-t", "nat", "-A", "POSTROUTING", *BROAD.split())
+    waiting = program._waiting
+    assert waiting is not None
+    waiting.kill()
+    waiting.wait()
+    assert program.run(script(f"-D POSTROUTING {BROAD}", f"-I POSTROUTING {FIXED}").encode()).code == 0
+    assert len(own) == 1
+    program.prepare()
+    program.close()
+    assert command("iptables-legacy", "-t", "nat", "-S", "POSTROUTING").splitlines()[1:] == [f"-A POSTROUTING {FIXED}"]
+
+
+def test_a_program_that_is_not_installed_is_told() -> None:
+    with pytest.raises(HostError, match="not installed"):
+        Program(("/nowhere/iptables-legacy-restore",), {}, set(), ready=True).prepare()

@@ -8,31 +8,31 @@ program be asked again. So the words are always the program's own.
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final, NamedTuple, Protocol
 
 from natfix.app.ports import Backend
 from natfix.app.watch_ports import WatchedStore
-from natfix.errors import BusyError, HostError, UnsupportedError
+from natfix.errors import BusyError, UnsupportedError
 from natfix.host.iptables import IptablesStore
 from natfix.host.listing import POSTROUTING
 from natfix.host.outcomes import refused_commit
-from natfix.host.programs import Done
 from natfix.host.script import read_script
-from natfix.ruleset import Chain, Counters, Ruleset, parse
+from natfix.host.watch.program import Program
+from natfix.host.xtables_lock import hold
+from natfix.ruleset import Chain, Ruleset, Table, parse
 
 _REMEMBERED: Final = 20_000
-_SECONDS: Final = 60.0
 _TRIES: Final = 10
+_PATIENCE: Final = 2
 
 
 class RawRule(NamedTuple):
-    """A rule as the kernel holds it: its bytes without what counts packets, and the counters."""
+    """A rule as the kernel holds it: its bytes without what counts packets, and the counters: packets and bytes."""
 
     key: bytes
-    counters: Counters
+    counters: tuple[int, int]
 
 
 class RawChain(NamedTuple):
@@ -48,7 +48,7 @@ class RawChain(NamedTuple):
 
     name: str
     policy: str
-    counters: Counters
+    counters: tuple[int, int]
     rules: Sequence[RawRule]
     version: Sequence[object]
 
@@ -113,7 +113,8 @@ class LearnedStore(WatchedStore):
         self._raw = raw
         self._own = own if own is not None else set()
         self._words: dict[tuple[str, bytes], Words] = {}
-        self._command: tuple[str, ...] = ()
+        self._last: tuple[object, Ruleset] | None = None
+        self._program: Program | None = None
         self.asked = 0
 
     @property
@@ -130,14 +131,15 @@ class LearnedStore(WatchedStore):
 
         Each chain is as it was at one moment. When others change in between, an event tells of it, and they are read again.
         """
+        self._restore.prepare()
         failures = 0
         while failures < _TRIES:
             self._raw.begin()
             found = self._known_chains()
             if not isinstance(found, str):
-                text = "\n".join(["*nat", *self._lines(found), "COMMIT", ""])
-                return parse(text.encode("utf-8", "surrogateescape"), str(self.backend), self.backend.family)
-            failures += not self._learn(found)
+                return self._ruleset(found)
+            with self._quiet(failures):
+                failures += not self._learn(found)
         raise BusyError(
             f"rules of {self.backend} changed {_TRIES} times while they were read",
             hint="Try again when fewer programs change rules.",
@@ -146,6 +148,8 @@ class LearnedStore(WatchedStore):
     def close(self) -> None:
         """Read no more."""
         self._raw.close()
+        if self._program:
+            self._program.close()
 
     def dump(self) -> bytes:
         """Read the whole ruleset of the backend, every table of it, as its save program prints it."""
@@ -157,26 +161,17 @@ class LearnedStore(WatchedStore):
 
     def commit(self, script: str) -> None:
         """Apply *script* in one kernel transaction: all of it or nothing."""
-        done = self._restore(script.encode("utf-8", "surrogateescape"))
+        done = self._restore.run(script.encode("utf-8", "surrogateescape"))
         if done.code != 0:
             raise refused_commit(done, read_script(script), self._binary.wait, self._binary.lock)
 
-    def _restore(self, data: bytes) -> Done:
-        """Run the program that commits, and remember its pid, so that its event wakes nobody."""
-        # What the program knows is asked once: asking costs as much as a small commit.
-        self._command = self._command or self._binary.restore_command()
-        with subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            env={**os.environ, **self._binary.environment, "LC_ALL": "C", "LANGUAGE": "C"},
-        ) as process:  # fmt: skip
-            self._own.clear()
-            self._own.add(process.pid)
-            try:
-                _, complaint = process.communicate(data, _SECONDS)
-            except subprocess.TimeoutExpired as error:
-                process.kill()
-                raise HostError(f"{self._command[0]} did not end within {_SECONDS:g} s and was stopped") from error
-        return Done(self._command, process.returncode, b"", complaint.decode("utf-8", "replace").strip())
+    @property
+    def _restore(self) -> Program:
+        """The program that commits; what it knows is asked once, for asking takes as long as a small commit."""
+        if self._program is None:
+            words, variables = self._binary.restore_command(), self._binary.environment
+            self._program = Program(words, variables, self._own, ready=self.backend.variant == "legacy")
+        return self._program
 
     def _known_chains(self) -> list[tuple[RawChain, list[Words]]] | str:
         """Read the chains that POSTROUTING reaches; or give the name of one with a rule whose words are not known."""
@@ -196,19 +191,30 @@ class LearnedStore(WatchedStore):
             waiting.extend(dict.fromkeys(new))
         return found
 
-    @staticmethod
-    def _lines(chains: Sequence[tuple[RawChain, list[Words]]]) -> Iterable[str]:
-        if not chains:
-            yield f":{POSTROUTING} ACCEPT [0:0]"
-        for chain, _ in chains:
-            yield f":{chain.name} {chain.policy} [{chain.counters.packets}:{chain.counters.bytes}]"
-        for chain, words in chains:
-            for rule, said in zip(chain.rules, words, strict=True):
-                yield f"[{rule.counters.packets}:{rule.counters.bytes}] {said.text}"
+    def _quiet(self, failures: int) -> AbstractContextManager[None]:
+        """Where others were in the way twice, keep them waiting: legacy programs by their lock; nft has none."""
+        if failures < _PATIENCE or self.backend.variant == "nft":
+            return nullcontext()
+        return hold(self._binary.lock, self._binary.wait)
+
+    def _ruleset(self, chains: Sequence[tuple[RawChain, list[Words]]]) -> Ruleset:
+        """Make a ruleset; one that differs from the last one in counters alone is not parsed again."""
+        lines = ("*nat", *_lines(chains), "COMMIT", "")
+        said = [(chain.name, words) for chain, words in chains]
+        if self._last is None or self._last[0] != said:
+            text = "\n".join(lines).encode("utf-8", "surrogateescape")
+            self._last = said, parse(text, str(self.backend), self.backend.family)
+        last = self._last[1]
+        table = last.tables[0]
+        fresh = Table(
+            table.name, table.family, table.start, table.stop, table.declared, table.places, lines, table.source
+        )  # fmt: skip
+        return Ruleset(last.source, lines, (fresh,))
 
     def _learn(self, name: str) -> bool:
         """Ask the program, and put its words under the bytes of chains that nobody touched meanwhile; tell if *name* is one."""
         self.asked += 1
+        self._raw.begin()
         before = self._raw.chain(name)
         try:
             printed = self._raw.ask(name)
@@ -234,6 +240,17 @@ class LearnedStore(WatchedStore):
             leads = self._raw.leads(held.key, rule.target)
             self._words[chain.name, held.key] = Words(str(rule), rule.target if leads else "")
         return True
+
+
+def _lines(chains: Sequence[tuple[RawChain, list[Words]]]) -> Iterator[str]:
+    """Spell chains as ``iptables-save -c`` does."""
+    if not chains:
+        yield f":{POSTROUTING} ACCEPT [0:0]"
+    for chain, _ in chains:
+        yield f":{chain.name} {chain.policy} [{chain.counters[0]}:{chain.counters[1]}]"
+    for chain, words in chains:
+        for (_, (packets, size)), said in zip(chain.rules, words, strict=True):
+            yield f"[{packets}:{size}] {said.text}"
 
 
 class AskedStore(IptablesStore):

@@ -14,7 +14,7 @@ import mmap
 import os
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final, NamedTuple
 
@@ -23,7 +23,7 @@ from natfix.host.iptables import IptablesStore
 from natfix.host.listing import POSTROUTING
 from natfix.host.nfnetlink import needs_root
 from natfix.host.watch.learned import RawChain, RawRule
-from natfix.ruleset import Chain, Counters, Family
+from natfix.ruleset import Chain, Family
 
 _GET_INFO, _GET_ENTRIES = 64, 65  # IPT_SO_GET_INFO and IP6T_SO_GET_INFO, and so on
 _INFO = struct.Struct("=32sI5I5III")  # struct ipt_getinfo: name, valid hooks, entries, underflows, number, size
@@ -32,7 +32,7 @@ _POSTROUTING: Final = 4  # NF_INET_POST_ROUTING
 _TARGET_SIZE: Final = 32  # struct xt_entry_target: two bytes size, 29 name, one revision
 _VERDICT = struct.Struct("=i")
 _ERROR_NAME: Final = 32  # bytes that the name in an ERROR target takes, at the end of its entry
-_ACCEPT: Final = -2  # -NF_ACCEPT - 1
+_ACCEPT: Final = struct.pack("=i", -2)  # -NF_ACCEPT - 1
 _TRIES: Final = 10
 _KEPT: Final = 1 << 20
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -58,24 +58,6 @@ _LAYOUTS: Final = {
     Family.IPV4: _Layout(socket.IPPROTO_IP, socket.AF_INET, 84, struct.Struct("=IHHIQQ")),
     Family.IPV6: _Layout(socket.IPPROTO_IPV6, socket.AF_INET6, 136, struct.Struct("=IHHI4xQQ")),
 }
-
-
-class _Entry(NamedTuple):
-    """One entry.
-
-    Attributes:
-        next: where the next one stands.
-        key: its bytes without what counts or is scratch, and without the verdict.
-        counters: packets and bytes.
-        target: name of its target; empty for a verdict.
-        verdict: where it jumps to; negative for ACCEPT and the like.
-    """
-
-    next: int
-    key: bytes
-    counters: Counters
-    target: str
-    verdict: int
 
 
 class RawLegacy:
@@ -161,58 +143,55 @@ class _Walk:
         self._layout = layout
 
     def chains(self, entry: int, underflow: int) -> dict[str, RawChain]:
-        """The chains, by name, as iptables-save would order them."""
-        policy = self._entry(underflow)
-        first = self._chain(entry, underflow)
-        policy_name = "ACCEPT" if policy.verdict == _ACCEPT else "DROP"
-        met = {POSTROUTING: _chain(POSTROUTING, policy_name, policy.counters, first[0])}
-        waiting = first[1]
+        """The chains, by name, in the order met."""
+        (policy,), _ = self._rules(underflow, underflow + self._length(underflow))
+        rules, waiting = self._rules(entry, underflow)
+        met = {POSTROUTING: _chain(POSTROUTING, "ACCEPT" if policy.key.endswith(_ACCEPT) else "DROP", policy.counters, rules)}
         while waiting:
             offset = waiting.pop(0)
             name = self._name(offset)
             if name not in met:
-                rules, further = self._chain(offset, None)
-                met[name] = _chain(name, "-", Counters(0, 0), rules)
+                rules, further = self._rules(offset, None)
+                # The last entry of a user-defined chain is the return to where it was called.
+                met[name] = _chain(name, "-", (0, 0), rules[:-1])
                 waiting.extend(further)
         return met
 
-    def _chain(self, start: int, stop: int | None) -> tuple[list[RawRule], list[int]]:
-        """The rules of a chain and the offsets they jump to; a user-defined one ends with the entry before the next name."""
+    def _rules(self, start: int, stop: int | None) -> tuple[list[RawRule], list[int]]:
+        """The rules from *start* to *stop*, or to the head of the next chain, and the offsets they jump to.
+
+        This runs between a program's rule and its correction, for each rule that POSTROUTING reaches, so it is one loop.
+        """
+        data, (_, _, scratch, head_layout) = self._data, self._layout
+        unpack, head_size = head_layout.unpack_from, head_layout.size
         rules: list[RawRule] = []
         jumps: list[int] = []
-        for entry in self._entries(start, stop):
-            if entry.target or entry.verdict < 0 or entry.verdict == entry.next:
-                rules.append(RawRule(entry.key + _VERDICT.pack(min(entry.verdict, 0)), entry.counters))
+        while start != stop:
+            place = _ENTRIES_HEAD + start
+            head = place + scratch
+            _, target, following, _, packets, size = unpack(data, head)
+            at = place + target
+            start += following
+            # What stands before the scratch, where the target stands, the matches and the target.
+            key = data[place:head] + data[head + 4 : head + 6]
+            if data[at + 2]:
+                if stop is None and data[at + 2 : at + 8] == b"ERROR\0":
+                    break
+                key += data[head + head_size : place + following]
             else:
-                rules.append(RawRule(entry.key + _to(self._name(entry.verdict)), entry.counters))
-                jumps.append(entry.verdict)
-        if stop is None:
-            del rules[-1]
+                (verdict,) = _VERDICT.unpack_from(data, at + _TARGET_SIZE)
+                key += data[head + head_size : at + _TARGET_SIZE]
+                if verdict < 0:
+                    key += _VERDICT.pack(verdict)
+                elif verdict != start:  # Else the rule has no target: it goes on with the next one.
+                    key += _to(self._name(verdict))
+                    jumps.append(verdict)
+            rules.append(RawRule(key, (packets, size)))
         return rules, jumps
 
-    def _entries(self, start: int, stop: int | None) -> Iterator[_Entry]:
-        while start != stop:
-            entry = self._entry(start)
-            if entry.target == "ERROR" and stop is None:
-                return
-            yield entry
-            start = entry.next
-
-    def _entry(self, offset: int) -> _Entry:
-        layout, data = self._layout, self._data
-        place = _ENTRIES_HEAD + offset
-        head = place + layout.scratch
-        _, target, following, _, packets, size = layout.head.unpack_from(data, head)
-        at, end = place + target, place + following
-        name, verdict = "", 0
-        if data[at + 2]:
-            name = data[at + 2 : at + _TARGET_SIZE - 1].partition(b"\0")[0].decode("utf-8", "surrogateescape")
-        else:
-            (verdict,) = _VERDICT.unpack_from(data, at + _TARGET_SIZE)
-            end = at + _TARGET_SIZE
-        # Where the target stands tells matches from the target.
-        key = b"%b%d:%b" % (data[place:head], target, data[head + layout.head.size : end])
-        return _Entry(offset + following, key, Counters(packets, size), name, verdict)
+    def _length(self, offset: int) -> int:
+        length: int = self._layout.head.unpack_from(self._data, _ENTRIES_HEAD + offset + self._layout.scratch)[2]
+        return length
 
     def _name(self, offset: int) -> str:
         """The name of the chain whose first rule stands at *offset*: it ends the entry before."""
@@ -220,7 +199,7 @@ class _Walk:
         return self._data[place : place + _ERROR_NAME].partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
-def _chain(name: str, policy: str, counters: Counters, rules: Sequence[RawRule]) -> RawChain:
+def _chain(name: str, policy: str, counters: tuple[int, int], rules: Sequence[RawRule]) -> RawChain:
     return RawChain(name, policy, counters, rules, [rule.key for rule in rules])
 
 

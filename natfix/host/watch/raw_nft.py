@@ -19,7 +19,7 @@ from natfix.host.listing import POSTROUTING, read_chain
 from natfix.host.nfnetlink import NF_TABLES, Nfnetlink, attributes, protocol_family, text
 from natfix.host.nftables import generation
 from natfix.host.watch.learned import RawChain, RawRule
-from natfix.ruleset import Chain, Counters
+from natfix.ruleset import Chain
 
 # linux/netfilter/nf_tables.h
 _NETLINK_NETFILTER: Final = 12
@@ -47,7 +47,7 @@ _COUNTER_SIZE: Final = 44
 # NFTA_VERDICT_CODE with NFT_JUMP and NFT_GOTO; the name of the chain follows.
 _JUMP_OR_GOTO: Final = tuple(_ATTRIBUTE.pack(8, 1) + struct.pack(">i", code) for code in (-3, -4))
 _TRIES: Final = 10
-_NONE: Final = Counters(0, 0)
+_NONE: Final = (0, 0)
 _BUFFER: Final = 1 << 17
 _SECONDS: Final = 10.0
 
@@ -165,16 +165,16 @@ def _rule(data: bytes, position: int, stop: int) -> tuple[bytes, RawRule]:
     return handle, RawRule(key, counters)
 
 
-def _without_counter(expressions: bytes) -> tuple[bytes, Counters]:
+def _without_counter(expressions: bytes) -> tuple[bytes, tuple[int, int]]:
     """Cut the counter out of a rule, and give its numbers; iptables gives each rule one."""
     place = expressions.find(_COUNTER)
     if place < 0:
         return expressions, _NONE
     size, packets = _NUMBERS.unpack_from(expressions, place + len(_COUNTER))
-    return expressions[:place] + b"counter" + expressions[place + _COUNTER_SIZE :], Counters(packets, size)
+    return expressions[:place] + b"counter" + expressions[place + _COUNTER_SIZE :], (packets, size)
 
 
-def _counters(data: bytes) -> Counters:
+def _counters(data: bytes) -> tuple[int, int]:
     told = dict(attributes(data))
     packets, size = (int.from_bytes(told.get(number, b""), "big") for number in (_COUNTER_PACKETS, _COUNTER_BYTES))
-    return Counters(packets, size)
+    return packets, size
