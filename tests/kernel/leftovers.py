@@ -36,10 +36,18 @@ def left(namespaces: set[str], lab: int) -> list[str]:
 def _left(namespaces: set[str], lab: int) -> Iterator[str]:
     for pid, _ in _parents():
         if namespaces & set(_namespaces(pid)):
-            yield f"process {pid}: {Path(f'/proc/{pid}/cmdline').read_bytes()!r}"
+            yield f"process {pid}: {_command(pid)!r}"
     yield from (line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "natfix-lab" in line)
-    yield from (str(path) for path in Path("/sys/fs/cgroup").glob(f"**/natfix-lab-{lab}"))
+    # Unlike glob, walk does not mind a group that goes while it looks.
+    yield from (folder for folder, _, _ in os.walk("/sys/fs/cgroup") if folder.endswith(f"/natfix-lab-{lab}"))
     yield from (str(path) for path in (Path("/run/natfix-lab"), Path("/run/netns/host-a")) if path.exists())
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b"gone meanwhile"
 
 
 def _parents() -> Iterator[tuple[int, int]]:
