@@ -80,7 +80,7 @@ def test_ones_own_commits_are_not_told(netns: str) -> None:
 def test_who_wrote_is_seen_with_what_started_it_while_it_lives() -> None:
     with subprocess.Popen(["sh", "-c", "sleep 60; true", "the-agent"], start_new_session=True) as agent:
         try:
-            child = wait_for_child(agent.pid, "sleep")
+            child = wait_for_child(agent.pid, "sleep 60")
             found = writer(child, "sleep")
             assert (found.command, found.arguments, found.parent) == ("sleep", "sleep 60", agent.pid)
             assert found.origin == "sh -c sleep 60; true the-agent"
@@ -91,16 +91,16 @@ def test_who_wrote_is_seen_with_what_started_it_while_it_lives() -> None:
     assert writer(child, "sleep").arguments == ""
 
 
-def wait_for_child(pid: int, command: str) -> int:
-    """Wait until a process has a child that runs *command*: between fork and exec it still bears its parent's name."""
+def wait_for_child(pid: int, words: str) -> int:
+    """Wait until a process has a child that runs *words*: between fork and exec it still bears its parent's name."""
     path = Path(f"/proc/{pid}/task/{pid}/children")
     end = time.monotonic() + 30
     while time.monotonic() < end:
         for child in path.read_text().split():
-            if Path(f"/proc/{child}/comm").read_text() == f"{command}\n":
+            if Path(f"/proc/{child}/cmdline").read_text().split("\0")[:-1] == words.split():
                 return int(child)
         time.sleep(0.01)
-    raise AssertionError(f"{pid} started no {command}")
+    raise AssertionError(f"{pid} started no {words}")
 
 
 def test_who_holds_the_lock_is_seen(tmp_path: Path) -> None:
