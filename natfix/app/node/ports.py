@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from natfix.routing.lease import Attributes, Change, Lease, Snapshot
 from natfix.routing.links import Links
-from natfix.routing.state import Network, NetState, Operation
+from natfix.routing.state import NetState, Network, Operation
 from natfix.routing.subnet import Subnet
 
 
