@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from natfix.routing.lease import Attributes, Change, Lease, Snapshot
 from natfix.routing.links import Links
 from natfix.routing.state import NetState, Network, Operation
 from natfix.routing.subnet import Subnet
+
+_NOBODY: Final = Attributes()
 
 
 class LeaseStore(Protocol):
@@ -32,6 +34,16 @@ class LeaseStore(Protocol):
         Raises:
             ConflictError: another one is there by now; nothing was written.
             UnsupportedError: this store's configuration is written by somebody else (Kubernetes).
+            HostError: as config.
+        """
+        ...
+
+    def assigned(self) -> Subnet | None:
+        """Tell the subnet that somebody else has chosen for this host (Kubernetes: its podCIDRs); None where hosts choose.
+
+        It is taken with create, which finds it free as often as it is asked.
+
+        Raises:
             HostError: as config.
         """
         ...
@@ -59,14 +71,20 @@ class LeaseStore(Protocol):
     def renew(self, lease: Lease, attributes: Attributes, *, seconds: float) -> Lease:
         """Hold a lease on from now, with these attributes, if it is still at its revision.
 
+        A reservation (one that names the host that may have it) stays one: it gets the attributes and never expires.
+
         Raises:
             ConflictError: it is gone or another's; nothing was written.
             HostError: as config.
         """
         ...
 
-    def reserve(self, subnet: Subnet) -> Lease:
+    def reserve(self, subnet: Subnet, attributes: Attributes = _NOBODY) -> Lease:
         """Keep a subnet from being leased; it never expires.
+
+        Args:
+            subnet: what to keep.
+            attributes: with the public address of the one host that may have it; none keeps it from every host.
 
         Raises:
             ConflictError: somebody holds it; nothing was written.
