@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
+from typing import Final
+
+from natfix.ruleset import Network
+
+# flannel writes 0.0.0.0-0 before the & when there is no IPv4.
+_NO_IPV4: Final = "0.0.0.0-0"
+_KEY: Final = re.compile(r"(?P<ipv4>[0-9.]+-[0-9]+)(?:&(?P<ipv6>[0-9a-f:]+-[0-9]+))?")
+# flannel reads the length in five bits and in seven.
+_LONGEST: Final = {4: 31, 6: 127}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +27,58 @@ class Subnet:
 
     ipv4: IPv4Network | None = None
     ipv6: IPv6Network | None = None
+
+    def __post_init__(self) -> None:
+        if self.ipv4 is None and self.ipv6 is None:
+            raise ValueError("a subnet needs a network of one family at least")
+
+    @classmethod
+    def parse_key(cls, key: str) -> Subnet:
+        """Read ``172.7.21.0-24``, ``172.7.21.0-24&fd00:7:21::-64`` or ``0.0.0.0-0&fd00:7:21::-64``.
+
+        Strictly, as what flannel would not write cannot be found under the name that it has (flannel,
+        pkg/subnet/subnet.go, ParseSubnetKey).
+
+        Raises:
+            ValueError: *key* is none that flannel writes.
+        """
+        found = _KEY.fullmatch(key)
+        if found is None:
+            raise ValueError(f"{key!r} is no key of a subnet, such as 172.7.21.0-24")
+        ipv4, ipv6 = found["ipv4"], found["ipv6"]
+        try:
+            subnet = cls(
+                None if ipv4 == _NO_IPV4 else IPv4Network(ipv4.replace("-", "/")),
+                None if ipv6 is None else IPv6Network(ipv6.replace("-", "/")),
+            )
+        except ValueError as error:
+            raise ValueError(f"{key!r} is no key of a subnet: {error}") from error
+        if subnet.key != key or not all(0 < one.prefixlen <= _LONGEST[one.version] for one in subnet.networks):
+            raise ValueError(f"{key!r} is no key of a subnet as flannel spells it")
+        return subnet
+
+    @property
+    def key(self) -> str:
+        """The name of its key in a store, after the folder's."""
+        ipv4 = _NO_IPV4 if self.ipv4 is None else str(self.ipv4).replace("/", "-")
+        return ipv4 if self.ipv6 is None else f"{ipv4}&{str(self.ipv6).replace('/', '-')}"
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The network of each family there is, IPv4 first."""
+        return tuple(one for one in (self.ipv4, self.ipv6) if one is not None)
+
+    def overlaps(self, other: Subnet) -> bool:
+        """Tell whether an address of one lies in the other; families that only one of them has do not count."""
+        return any(mine.overlaps(yours) for mine in self.networks for yours in other.networks if mine.version == yours.version)
+
+    def __str__(self) -> str:
+        """Spell it for people: ``172.7.21.0/24``, ``172.7.21.0/24 and fd00:7:21::/64``."""
+        return " and ".join(map(str, self.networks))
+
+    def __lt__(self, other: Subnet) -> bool:
+        """Sort by address, those of IPv6 alone first, as their key begins with zeros."""
+        return self._place() < other._place()
+
+    def _place(self) -> tuple[tuple[int, int], ...]:
+        return tuple((0, 0) if one is None else (int(one.network_address), one.prefixlen) for one in (self.ipv4, self.ipv6))
