@@ -171,7 +171,7 @@ def _read_pool(fields: Fields, family: Family) -> Pool:
     first = _read_limit(fields, "SubnetMin", (network, length), int(network.network_address) + size)
     last = _read_limit(fields, "SubnetMax", (network, length), int(network.broadcast_address) + 1 - size)
     lowest, highest = _address(family, first), _address(family, last)
-    if lowest > highest:
+    if first > last:
         prefix = _PREFIXES[family]
         why = f"{prefix}SubnetMin {lowest} is above {prefix}SubnetMax {highest}, so no host would ever find a free subnet"
         raise ConfigError(f"{fields.source}: {why}")
