@@ -28,6 +28,7 @@ class VxlanDevice:
         mac: this end's VTEP address, ``c6:d2:32:6f:8f:44``.
         learning: whether the kernel learns FDB entries from traffic.
         gbp: group policy extension.
+        up: whether it is administratively up; one that is down forwards nothing.
     """
 
     name: str
@@ -39,6 +40,7 @@ class VxlanDevice:
     mac: str
     learning: bool = False
     gbp: bool = False
+    up: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,10 @@ class Route:
     Attributes:
         destination: a peer's subnet.
         gateway: the next hop; None for one that is directly on the link.
-        link: the name of the outgoing device.
+        link: the name of the outgoing device; empty for a route that leads nowhere, such as a blackhole.
         onlink: whether the gateway counts as on the link whatever the addresses say (RTNH_F_ONLINK).
         protocol: who put it there; PROTOCOL for natfix.
-        metric: lower wins.
+        metric: lower wins; 0 is what the kernel takes when it is told none, which is 1024 in IPv6.
     """
 
     destination: Network
@@ -117,10 +119,13 @@ class Operation:
     """One step on the kernel.
 
     Attributes:
-        put: whether to put it there, else to delete it. What has the same key (a route's destination and metric, a
-            neighbour's link and address, …) is replaced in one step, without a moment in which there is none.
+        put: whether to put it there, else to delete it. What has the same key (a neighbour's link and address, an FDB
+            entry's link and MAC, …) is replaced in one step, without a moment in which there is none.
         entry: what to put, or what to delete as it is there.
+        replaces: of a route, the one whose place it takes, with the same destination and metric. Without it a route that
+            somebody else has put there in the meantime stays, and the operation fails.
     """
 
     put: bool
     entry: Entry
+    replaces: Route | None = None

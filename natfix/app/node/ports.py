@@ -138,8 +138,11 @@ class Failure:
 class DataPlane(Protocol):
     """What this host's kernel forwards by, as far as the routing core has to do with it."""
 
-    def links(self) -> Links:
-        """Look at the host's devices and at its routes to its neighbours.
+    def links(self, networks: Sequence[Network] = ()) -> Links:
+        """Look at the host's devices and at its routes, but not at those inside *networks*.
+
+        Args:
+            networks: the cluster's.
 
         Raises:
             HostError: the kernel does not answer.
@@ -161,7 +164,8 @@ class DataPlane(Protocol):
     def carry_out(self, operations: Sequence[Operation]) -> Sequence[Failure]:
         """Do all operations in their order, in batches; one that fails keeps none of the others back.
 
-        Deleting what is not there is no failure.
+        Deleting what is not there is no failure, nor is putting what is there already. A device that is there keeps all
+        that is on it, as only its MTU, MAC, learning and state can be changed; one that differs in more is refused.
 
         Raises:
             HostError: the kernel does not answer, or no rights.
@@ -179,6 +183,7 @@ class Disturbance:
 
     Attributes:
         kind: ``route``, ``neighbour``, ``fdb``, ``link``, ``address``; ``lost`` when there was more than could be told.
+            After ``link`` anything on that device may be gone, routes too: the kernel does not tell each of them.
         network: the destination of the route, else None.
         link: the name of the device where it is known, else empty.
     """
