@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What to resolve for each file. What is published as source alone is compiled with the *build files.
 FILES = {
     "build": ["--group", "build"],
-    "dev": ["pyproject.toml", "--extra", "legacy", "--extra", "metrics", "--extra", "systemd", "--group", "dev"],
+    "dev": ["pyproject.toml", "--extra", "all", "--group", "dev"],
     "bench-build": ["--group", "build", "--group", "bench-build"],
     "bench": ["--group", "bench"],
 }
