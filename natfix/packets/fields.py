@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from natfix.packets.bits import ALL_BITS
 from natfix.packets.intervals import Intervals
+from natfix.packets.ipset import IpSets, by_set
 from natfix.packets.names import Names
 from natfix.packets.packetset import ADDRESS_TYPES, PORTED, PROTOCOLS, STATES, PacketSet
 from natfix.ruleset import Option, parse_network
@@ -146,22 +147,28 @@ def _choice(name: str, modelled: frozenset[str]) -> Splitter:
     return split
 
 
-def in_known_set(packets: PacketSet, options: Sequence[Option]) -> Split | None:
-    """Split by ``-m set``, whose sets are the host's business but for one.
+def in_known_set(packets: PacketSet, options: Sequence[Option], ipsets: IpSets) -> Split | None:
+    """Split by ``-m set --match-set NAME src,dst``, where the set is known and nothing else is asked of it.
 
     kube-proxy's KUBE-LOOP-BACK holds endpoints that call themselves (pkg/proxy/ipvs/ipset.go): no packet between different
-    addresses is ever in it.
+    addresses is ever in it, whatever it holds.
     """
-    known = [option.values[:1] for option in options] in ([("KUBE-LOOP-BACK",)], [("KUBE-6-LOOP-BACK",)])
-    if not known or options[0].negated or packets.source & packets.destination:
+    option = options[0]
+    if len(options) > 1 or option.name != "match-set":
         return None
-    return (), (packets,)
+    name, directions = option.values
+    if name in _LOOP_BACK and not packets.source & packets.destination:
+        split: Split | None = ((), (packets,))
+    else:
+        split = by_set(packets, ipsets[name], directions.split(","), ipsets) if name in ipsets else None
+    return (split[1], split[0]) if split is not None and option.negated else split
 
 
 def _everything(packets: PacketSet, _: Option) -> Split:
     return (packets,), ()
 
 
+_LOOP_BACK = frozenset({"KUBE-LOOP-BACK", "KUBE-6-LOOP-BACK"})
 _PORTED = Intervals.of((number, number) for number in PORTED)
 _WITH_PORTS = ("tcp", "udp", "sctp", "dccp", "udplite")
 _TRACKED = STATES | {"ESTABLISHED", "INVALID", "UNTRACKED"}

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from natfix.packets.fields import SPLITTERS, Split, in_known_set
+from natfix.packets.ipset import IpSets
 from natfix.packets.packetset import PacketSet
 from natfix.ruleset import Option, Rule
 
@@ -35,19 +36,20 @@ class Matched(NamedTuple):
     unknown: tuple[str, ...]
 
 
-def match(rule: Rule, packets: PacketSet, *, unreadable: frozenset[str] = frozenset()) -> Matched:
+def match(rule: Rule, packets: PacketSet, *, unreadable: frozenset[str] = frozenset(), ipsets: IpSets | None = None) -> Matched:
     """Split *packets* into those *rule* matches and those it does not.
 
     Args:
         rule: the rule.
         packets: the set to split.
         unreadable: names of options that nobody can evaluate for these packets.
+        ipsets: the host's sets by their names, where they are known.
     """
     inside: tuple[PacketSet, ...] = (packets,)
     outside: list[PacketSet] = []
     unknown: list[str] = []
     for test in _tests(rule):
-        splits = [_split(each, test, unreadable) for each in inside]
+        splits = [_split(each, test, unreadable, ipsets or {}) for each in inside]
         known = [split for split in splits if split is not None]
         if len(known) < len(splits):
             unknown.append(rule.spec[test[0].start : test[-1].stop])
@@ -82,11 +84,11 @@ def _parts(group: list[Option]) -> Iterator[tuple[Option, ...]]:
         yield from ((option,) for option in group[1:])
 
 
-def _split(packets: PacketSet, test: tuple[Option, ...], unreadable: frozenset[str]) -> Split | None:
+def _split(packets: PacketSet, test: tuple[Option, ...], unreadable: frozenset[str], ipsets: IpSets) -> Split | None:
     """Split by one test; None when natfix cannot tell."""
     option = test[0]
     if option.name == "match":
-        return in_known_set(packets, test[1:]) if option.value == "set" else None
+        return in_known_set(packets, test[1:], ipsets) if option.value == "set" else None
     splitter = SPLITTERS.get((option.owner, option.name))
     split = splitter(packets, option) if splitter and option.name not in unreadable else None
     if split is not None and option.negated:

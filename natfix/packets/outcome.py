@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from natfix.packets.bits import Change
 from natfix.packets.packetset import PacketSet
 from natfix.ruleset import Rule
 
@@ -15,6 +16,7 @@ class Fate(enum.Enum):
     ACCEPT = "accept"
     DROP = "drop"
     SOURCE_NAT = "source-nat"
+    DESTINATION_NAT = "destination-nat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Outcome:
             rule when the policy decided.
         rule: the rule that decided; None for the policy.
         unknown: words on the way that natfix cannot evaluate; with any, the outcome is possible, not certain.
+        change: what became of their marks; None when nobody knows.
     """
 
     packets: PacketSet
@@ -35,6 +38,7 @@ class Outcome:
     path: tuple[Rule, ...]
     rule: Rule | None
     unknown: tuple[str, ...] = ()
+    change: Change | None = Change()  # noqa: RUF009  (frozen)
 
     @property
     def certain(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from natfix.packets.bits import Change
+from natfix.packets.ipset import IpSets
 from natfix.packets.match import match
 from natfix.packets.outcome import Fate, Outcome
 from natfix.packets.packetset import PacketSet
@@ -47,12 +48,12 @@ class Piece:
     turns: int = 0
     change: Change | None = Change()  # noqa: RUF009  (frozen)
 
-    def parted(self, rule: Rule) -> Parted:
+    def parted(self, rule: Rule, ipsets: IpSets | None = None) -> Parted:
         """Part what *rule* matches, or may match, from what it surely does not."""
         if self.change is None:
-            matched = match(rule, self.packets, unreadable=_MARK)
+            matched = match(rule, self.packets, unreadable=_MARK, ipsets=ipsets)
         else:
-            matched = match(rule, self.packets.having("mark", self.change.of(self.packets.mark)))
+            matched = match(rule, self.marked(self.change), ipsets=ipsets)
         taken = replace(self.doubted(matched.unknown), path=(*self.path, rule))
         return Parted(
             [replace(taken, packets=self._as_came(each)) for each in matched.inside],
@@ -67,7 +68,11 @@ class Piece:
 
     def outcome(self, fate: Fate, rule: Rule | None) -> Outcome:
         """Let the packets end here."""
-        return Outcome(self.packets, fate, self.path, rule, self.unknown)
+        return Outcome(self.packets, fate, self.path, rule, self.unknown, self.change)
+
+    def marked(self, change: Change) -> PacketSet:
+        """The packets with the marks they have by now."""
+        return self.packets.having("mark", change.of(self.packets.mark))
 
     def _as_came(self, packets: PacketSet) -> PacketSet:
         if self.change is None:

@@ -12,9 +12,11 @@ from natfix.packets.piece import Piece
 from natfix.ruleset import Rule, parse_network
 
 SOURCE_NAT_TARGETS = frozenset({"MASQUERADE", "SNAT", "NETMAP", "SAME"})
+DESTINATION_NAT_TARGETS = frozenset({"DNAT", "REDIRECT"})
 _PASSING_TARGETS = frozenset(
-    {"", "LOG", "NFLOG", "ULOG", "TRACE", "AUDIT", "CONNSECMARK", "SECMARK", "SET", "CT", "NOTRACK", "TCPMSS"}
-)
+    {"", "LOG", "NFLOG", "ULOG", "TRACE", "AUDIT", "CONNSECMARK", "SECMARK", "SET", "CT", "NOTRACK", "TCPMSS",
+     "CHECKSUM", "CLASSIFY", "DSCP", "ECN", "HL", "TEE", "TOS", "TTL"}
+)  # fmt: skip
 
 
 def rewritten(rule: Rule, piece: Piece) -> list[Outcome]:

@@ -2,18 +2,22 @@
 
 Semantics (ip_tables.c, ipt_do_table; nf_tables_core.c, nft_do_chain): rules in order; ``-j CHAIN`` goes in and comes back
 after the rule, ``-g CHAIN`` comes back to the caller of this chain; RETURN leaves a user-defined chain and, in a
-built-in one, applies the policy; ACCEPT, DROP, REJECT, MASQUERADE, SNAT end the table. The result is a partition of the
+built-in one, applies the policy; ACCEPT, DROP, REJECT, MASQUERADE, SNAT, DNAT end the table. The result is a partition of the
 packets: every packet is in exactly one outcome, unless a match that natfix cannot evaluate stood on its way; then it may be in
 several, and these are marked as possible.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from natfix.errors import RulesetSyntaxError, UnsupportedError
+from natfix.packets.ipset import IpSets
 from natfix.packets.outcome import Fate, Outcome
 from natfix.packets.packetset import PacketSet
-from natfix.packets.piece import Flow, Piece, merged
-from natfix.packets.target import SOURCE_NAT_TARGETS, passed, rewritten
+from natfix.packets.piece import Flow, Parted, Piece, merged
+from natfix.packets.target import DESTINATION_NAT_TARGETS, SOURCE_NAT_TARGETS, passed, rewritten
 from natfix.ruleset import Chain, Rule, Table
 
 # nf_tables allows 16 (NFT_JUMP_STACK_SIZE), and nobody nests chains of the legacy backend deeper than this either.
@@ -22,7 +26,31 @@ _DEEPEST = 100
 _ENDS = {"ACCEPT": Fate.ACCEPT, "DROP": Fate.DROP, "REJECT": Fate.DROP}
 
 
-def walk(table: Table, chain: str, packets: PacketSet, *, skip: frozenset[Rule] = frozenset()) -> tuple[Outcome, ...]:
+class Visit(NamedTuple):
+    """A rule that packets came to.
+
+    Attributes:
+        depth: how many chains were called to come here; 0 in the built-in chain.
+        rule: the rule.
+        piece: the packets that came, with what became of their marks before.
+        parted: what it matches, and what it does not.
+    """
+
+    depth: int
+    rule: Rule
+    piece: Piece
+    parted: Parted
+
+
+def walk(  # noqa: PLR0913  (all but the first three by name)
+    table: Table,
+    chain: str,
+    packets: PacketSet,
+    *,
+    skip: frozenset[Rule] = frozenset(),
+    ipsets: IpSets | None = None,
+    seen: Callable[[Visit], None] | None = None,
+) -> tuple[Outcome, ...]:
     """Send *packets* through the built-in *chain* of *table*.
 
     Args:
@@ -30,20 +58,26 @@ def walk(table: Table, chain: str, packets: PacketSet, *, skip: frozenset[Rule] 
         chain: usually POSTROUTING; one that is not there accepts everything.
         packets: the set to follow.
         skip: rules to treat as if they were not there.
+        ipsets: the host's sets by their names; without them ``-m set`` is in doubt.
+        seen: told of every rule that packets come to, in the kernel's order.
 
     Raises:
         RulesetSyntaxError: chains call each other in a circle, which no kernel would have loaded.
         UnsupportedError: chains are nested deeper than anybody nests them.
     """
-    return _Walker(table, skip).run(chain, packets)
+    return _Walker(table, skip, ipsets, seen).run(chain, packets)
 
 
 class _Walker:
     """One walk through one table."""
 
-    def __init__(self, table: Table, skip: frozenset[Rule]) -> None:
+    def __init__(
+        self, table: Table, skip: frozenset[Rule], ipsets: IpSets | None, seen: Callable[[Visit], None] | None
+    ) -> None:
         self.table = table
         self.skip = skip
+        self.ipsets = ipsets
+        self.seen = seen
         self.stack: list[str] = []
 
     def run(self, name: str, packets: PacketSet) -> tuple[Outcome, ...]:
@@ -81,7 +115,10 @@ class _Walker:
 
     def through(self, rule: Rule, piece: Piece) -> Flow | None:
         """Send one piece through a rule; None when the rule changes nothing, and the piece goes on whole."""
-        inside, outside, doubtful = piece.parted(rule)
+        parted = piece.parted(rule, self.ipsets)
+        if self.seen:
+            self.seen(Visit(len(self.stack) - 1, rule, piece, parted))
+        inside, outside, doubtful = parted
         flows = [(part, self.target(rule, part)) for part in inside]
         if all(flow.brings_back(part) for part, flow in flows):
             return None
@@ -99,6 +136,8 @@ class _Walker:
             return Flow(leaving=[piece])
         if target in _ENDS:
             return Flow(ended=[piece.outcome(_ENDS[target], rule)])
+        if target in DESTINATION_NAT_TARGETS:
+            return Flow(ended=[piece.outcome(Fate.DESTINATION_NAT, rule)])
         if target in SOURCE_NAT_TARGETS:
             return Flow(ended=rewritten(rule, piece))
         return Flow(onward=[passed(rule, piece)])

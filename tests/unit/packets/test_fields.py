@@ -5,9 +5,12 @@ import pytest
 from natfix.packets import Intervals, Names, PacketSet
 from natfix.packets.bits import ALL_BITS, Bits
 from natfix.packets.fields import SPLITTERS, Split, in_known_set, parse_mark
+from natfix.packets.ipset import parse_ipsets
 from natfix.packets.packetset import ADDRESS_TYPES
-from natfix.ruleset import Family
+from natfix.ruleset import Family, Rule
 from tests.unit.packets.tables import addresses, everything, option, tcp
+
+APART = everything().having("source", addresses("10.1.0.0/16")).having("destination", addresses("10.2.0.0/16"))
 
 
 def split(words: str, packets: PacketSet) -> Split | None:
@@ -132,18 +135,32 @@ def test_either_port_is_met_by_the_one_or_the_other() -> None:
 
 @pytest.mark.parametrize("name", ["KUBE-LOOP-BACK", "KUBE-6-LOOP-BACK"])
 def test_the_set_of_hairpins_holds_no_packet_to_another_address(name: str) -> None:
-    apart = everything().having("source", addresses("10.1.0.0/16")).having("destination", addresses("10.2.0.0/16"))
-    assert in_known_set(apart, [option(f"-m set --match-set {name} dst,dst,src")]) == ((), (apart,))
+    assert in_known_set(APART, [option(f"-m set --match-set {name} dst,dst,src")], {}) == ((), (APART,))
+    assert in_known_set(APART, [option(f"-m set ! --match-set {name} dst,dst,src")], {}) == ((APART,), ())
 
 
-@pytest.mark.parametrize("words", ["--match-set cluster dst", "! --match-set KUBE-LOOP-BACK dst,dst,src"])
-def test_any_other_set_and_what_is_not_in_one_stay_open(words: str) -> None:
-    apart = everything().having("source", addresses("10.1.0.0/16")).having("destination", addresses("10.2.0.0/16"))
-    assert in_known_set(apart, [option(f"-m set {words}")]) is None
+@pytest.mark.parametrize("words", ["--match-set cluster dst", "! --match-set cluster dst", "--return-nomatch"])
+def test_a_set_that_nobody_told_of_stays_open(words: str) -> None:
+    assert in_known_set(APART, [option(f"-m set {words}")], {}) is None
 
 
 def test_a_packet_that_may_call_itself_may_be_a_hairpin() -> None:
-    assert in_known_set(everything(), [option("-m set --match-set KUBE-LOOP-BACK dst,dst,src")]) is None
+    assert in_known_set(everything(), [option("-m set --match-set KUBE-LOOP-BACK dst,dst,src")], {}) is None
+
+
+def test_a_set_that_is_known_splits_like_any_other_match() -> None:
+    sets = parse_ipsets("create far hash:net family inet\nadd far 10.2.0.0/17\n", "sets")
+    inside = APART.having("destination", addresses("10.2.0.0/17"))
+    outside = APART.having("destination", addresses("10.2.128.0/17"))
+    assert in_known_set(APART, [option("-m set --match-set far dst")], sets) == ((inside,), (outside,))
+    assert in_known_set(APART, [option("-m set ! --match-set far dst")], sets) == ((outside,), (inside,))
+
+
+@pytest.mark.parametrize("more", ["--return-nomatch", "! --update-counters", "--packets-gt 5"])
+def test_a_set_that_is_asked_for_more_than_membership_stays_open(more: str) -> None:
+    rule = Rule("POSTROUTING", f"-m set --match-set far dst {more}")
+    sets = parse_ipsets("create far hash:net family inet\nadd far 10.2.0.0/17\n", "sets")
+    assert in_known_set(APART, rule.options[1:], sets) is None
 
 
 def test_marks_split_into_as_many_sets_as_there_are_bits() -> None:
