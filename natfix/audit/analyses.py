@@ -6,28 +6,42 @@ rule is spelled; the analyses below only sort what the walk has found into kinds
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
 
+from natfix.audit.boot import brought_back, frozen_chains
 from natfix.audit.docker import docker_drops_direct, docker_drops_unpublished
+from natfix.audit.exclusions import late_exclusion, returned_exclusion
+from natfix.audit.forwarding import forward_closed, forward_policy_drop, nat_policy_drop
+from natfix.audit.hidden import hidden
 from natfix.audit.hit import Analysis, Hit
-from natfix.audit.subject import HOOK, Locality, Subject, bridge_of, excluded_destination
-from natfix.packets import SOURCE_NAT_TARGETS, Fate, Intervals, Outcome, PacketSet, walk
+from natfix.audit.kernel import (
+    bridge_netfilter_off,
+    foreign_address,
+    forwarding_off,
+    ports_under_pressure,
+    strict_reverse_path,
+)
+from natfix.audit.marks import unset_mark
+from natfix.audit.neighbours import family_left_out, split_backends
+from natfix.audit.reach import contradicted_rule, duplicate_rule, never_matches, redundant_rule
+from natfix.audit.subject import Subject, bridge_of, excluded_destination
+from natfix.packets import SOURCE_NAT_TARGETS, Intervals
 from natfix.ruleset import Network, Rule, has_host_bits, same_meaning
 
 
 def over_broad_source_nat(subject: Subject) -> Iterator[Hit]:
     """Rules made for a container subnet that also rewrite its traffic to the rest of the cluster."""
-    for hit in _hidden(subject):
+    for hit in hidden(subject):
         if _purpose(hit, subject) == "containers" and corrected_twin(hit.rule, subject) is None:
             yield hit
 
 
 def broad_beside_corrected(subject: Subject) -> Iterator[Hit]:
     """Over-broad rules whose corrected form stands in the same chain: what a Docker restart leaves behind."""
-    for hit in _hidden(subject):
+    for hit in hidden(subject):
         twin = corrected_twin(hit.rule, subject)
         if twin is not None:
             yield replace(
@@ -37,16 +51,21 @@ def broad_beside_corrected(subject: Subject) -> Iterator[Hit]:
 
 def host_wide_source_nat(subject: Subject) -> Iterator[Hit]:
     """Rules that rewrite whatever leaves the host, container traffic to the rest of the cluster included."""
-    for hit in _hidden(subject):
+    for hit in hidden(subject):
         if _purpose(hit, subject) == "host":
             yield hit
 
 
 def in_cluster_source_nat(subject: Subject) -> Iterator[Hit]:
     """Rules that somebody made for traffic inside the cluster: without it nothing would be left of them."""
-    for hit in _hidden(subject):
+    for hit in hidden(subject):
         if _purpose(hit, subject) == "cluster":
             yield hit
+
+
+def hidden_source(subject: Subject) -> Iterator[Hit]:
+    """Rules that take the source of a packet between container subnets, whatever they were made for."""
+    return (hit for hit in hidden(subject) if corrected_twin(hit.rule, subject) is None)
 
 
 def stale_bridge_subnet(subject: Subject) -> Iterator[Hit]:
@@ -112,64 +131,6 @@ def without_destination(rule: Rule) -> Rule:
     return Rule(rule.chain, f"{rule.spec[: option.start]}{rule.spec[option.stop :].lstrip()}".rstrip())
 
 
-def _hidden(subject: Subject) -> Iterator[Hit]:
-    """Every rule that takes the source of a protected packet, those that now stand behind another one included."""
-    for locality in subject.localities:
-        packets = subject.protected(locality)
-        if packets is not None:
-            for rule, outcomes, behind in _layers(subject, packets):
-                yield from _copies(subject, _hit(rule, outcomes, locality, behind))
-
-
-def _layers(subject: Subject, packets: PacketSet) -> Iterator[tuple[Rule, tuple[Outcome, ...], Rule | None]]:
-    """What rewrites *packets*, what would if those rules were not there, and so on; with the rule that comes first now."""
-    skipped: frozenset[Rule] = frozenset()
-    while hits := _decided(walk(subject.table, HOOK, packets, skip=skipped)):
-        for rule, outcomes in hits.items():
-            alone = outcomes
-            if not _any_certain(outcomes):
-                # It may be in doubt only because of another source NAT rule before it, which hides as much.
-                found = _decided(walk(subject.table, HOOK, packets, skip=skipped | (hits.keys() - {rule}))).get(rule, ())
-                alone = found if _any_certain(found) else outcomes
-            first = not skipped and alone is outcomes
-            yield rule, alone, None if first else _decider(subject, rule, alone)
-        skipped |= hits.keys()
-
-
-def _decider(subject: Subject, rule: Rule, outcomes: Iterable[Outcome]) -> Rule | None:
-    """The rule that rewrites these packets as things stand, when it is another than *rule*."""
-    deciding = (other for outcome in outcomes for other in _decided(walk(subject.table, HOOK, outcome.packets)))
-    return next((other for other in deciding if other != rule), None)
-
-
-def _any_certain(outcomes: Iterable[Outcome]) -> bool:
-    return any(outcome.certain for outcome in outcomes)
-
-
-def _decided(outcomes: tuple[Outcome, ...]) -> dict[Rule, tuple[Outcome, ...]]:
-    decided: dict[Rule, tuple[Outcome, ...]] = {}
-    for outcome in outcomes:
-        if outcome.fate is Fate.SOURCE_NAT and outcome.rule is not None:
-            decided[outcome.rule] = (*decided.get(outcome.rule, ()), outcome)
-    return decided
-
-
-def _hit(rule: Rule, outcomes: tuple[Outcome, ...], locality: Locality, behind: Rule | None) -> Hit:
-    certain = _any_certain(outcomes)
-    networks = ", ".join(map(str, locality.networks[:3])) + (", …" if len(locality.networks) > 3 else "")  # noqa: PLR2004
-    verb = "hides" if certain else "may hide"
-    return Hit(rule, f"{verb} the addresses of {networks} from the rest of the cluster", certain, locality, outcomes, behind)
-
-
-def _copies(subject: Subject, hit: Hit) -> Iterator[Hit]:
-    """The hit, and one for every other copy of its rule."""
-    chain = subject.table.chain(hit.rule.chain)
-    for rule in chain.rules if chain else ():
-        if rule == hit.rule:
-            behind = hit.behind if rule.line == hit.rule.line else hit.rule
-            yield replace(hit, rule=rule, behind=behind)
-
-
 def _purpose(hit: Hit, subject: Subject) -> Literal["cluster", "containers", "host"]:
     """What the rule was made for, by the addresses that it, or a jump that leads to it, names.
 
@@ -201,9 +162,31 @@ ANALYSES: Mapping[str, Analysis] = MappingProxyType(
         "broad-beside-corrected": broad_beside_corrected,
         "host-wide-source-nat": host_wide_source_nat,
         "in-cluster-source-nat": in_cluster_source_nat,
+        "hidden-source": hidden_source,
         "stale-bridge-subnet": stale_bridge_subnet,
         "wrong-exclusion": wrong_exclusion,
         "docker-drops-direct": docker_drops_direct,
         "docker-drops-unpublished": docker_drops_unpublished,
+        "late-exclusion": late_exclusion,
+        "returned-exclusion": returned_exclusion,
+        "never-matches": never_matches,
+        "duplicate-rule": duplicate_rule,
+        "redundant-rule": redundant_rule,
+        "contradicted-rule": contradicted_rule,
+        "unset-mark": unset_mark,
+        "nat-policy-drop": nat_policy_drop,
+        "forward-policy-drop": forward_policy_drop,
+        "forward-closed": forward_closed,
+        "forwarding-off": forwarding_off,
+        "bridge-netfilter-off": bridge_netfilter_off,
+        "strict-reverse-path": strict_reverse_path,
+        "ports-under-pressure": ports_under_pressure,
+        "foreign-address": foreign_address,
+        "frozen-chains": frozen_chains,
+        "brought-back": brought_back,
+        "split-backends": split_backends,
+        "family-left-out": family_left_out,
     }
 )
+HIDING = frozenset({"over-broad-source-nat", "host-wide-source-nat", "in-cluster-source-nat", "hidden-source"})
+"""Analyses that sort the same rules: of two audit rules that find one by them, the one that names its author is told."""

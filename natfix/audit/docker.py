@@ -74,7 +74,7 @@ def _dropped(subject: Subject, gate: _Gate) -> Iterator[tuple[Locality, tuple[Ou
     if table is None:
         return
     for locality in _localities(subject):
-        packets = _coming(subject, locality)
+        packets = coming_in(subject, locality)
         outcomes, sure = _drops(table, gate, packets) if packets else ((), True)
         if packets and outcomes and not _let_in(subject, table, gate, packets):
             yield locality, outcomes, sure
@@ -105,7 +105,7 @@ def _is_one(option: Option) -> bool:
     return not option.negated and not option.value.endswith("+")
 
 
-def _coming(subject: Subject, locality: Locality) -> PacketSet | None:
+def coming_in(subject: Subject, locality: Locality) -> PacketSet | None:
     """Ordinary packets from the rest of the cluster to *locality*, by the best uplink; None when there are none."""
     source = subject.cluster_addresses - subject.local_addresses - locality.addresses - _at_home(subject, locality.bridge)
     if not source:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from natfix.audit.analyses import ANALYSES
+from natfix.audit.actor import actor_of
+from natfix.audit.analyses import ANALYSES, HIDING
 from natfix.audit.guard import Guard
 from natfix.audit.hit import Hit
 from natfix.audit.rulefile import AuditRule, Severity
@@ -77,16 +78,29 @@ def audit_table(subject: Subject, catalogue: Iterable[AuditRule], guard: Guard |
         for kind in catalogue
         if subject.family in kind.families
         for hit in ANALYSES[kind.analysis](subject)
-        if not kind.targets or hit.rule.target in kind.targets
+        if _is_meant(kind, hit)
     ]
-    return tuple(sorted(_unique(found), key=lambda each: (-each.severity, each.rule.line, each.kind.id)))
+    return tuple(sorted(_unique(_without_general(found)), key=lambda each: (-each.severity, each.rule.line, each.kind.id)))
+
+
+def _is_meant(kind: AuditRule, hit: Hit) -> bool:
+    if kind.targets and hit.rule.target not in kind.targets:
+        return False
+    # A copy of a rule has its own place, and the way of the first.
+    return not kind.actors or actor_of((*hit.outcomes[0].path[:-1], hit.rule) if hit.outcomes else (hit.rule,)) in kind.actors
+
+
+def _without_general(found: list[Finding]) -> Iterable[Finding]:
+    """Leave out what an audit rule for any author says of a hidden address where one for its very author says it too."""
+    named = {each.rule.line for each in found if each.kind.analysis in HIDING and each.kind.actors}
+    return (each for each in found if each.kind.actors or each.kind.analysis not in HIDING or each.rule.line not in named)
 
 
 def _unique(found: Iterable[Finding]) -> Iterable[Finding]:
     """One finding for a rule and a kind, the worst and surest, though several subnets may meet it."""
-    best: dict[tuple[str, int], Finding] = {}
+    best: dict[tuple[str, str, int, Rule], Finding] = {}
     for finding in found:
-        key = (finding.kind.id, finding.rule.line)
+        key = (finding.kind.id, finding.table, finding.rule.line, finding.rule)
         if key not in best or _weight(finding) > _weight(best[key]):
             best[key] = finding
     return best.values()
@@ -119,7 +133,7 @@ def _finding(kind: AuditRule, hit: Hit, subject: Subject) -> Finding:
         certain=hit.certain,
         packet=packet,
         path=outcome.path,
-        becomes="" if outcome.fate is Fate.DROP else _becomes(hit.rule, packet, subject),
+        becomes="" if outcome.fate is Fate.DROP else _becomes(outcome.rule or hit.rule, packet, subject),
         unknown=outcome.unknown,
         behind=hit.behind,
         table=hit.table,

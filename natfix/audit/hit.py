@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from natfix.audit.subject import Locality, Subject
 from natfix.packets import Outcome
-from natfix.ruleset import Rule
+from natfix.ruleset import Option, Rule
+
+
+@dataclass(frozen=True, eq=False)
+class Statement(Rule):
+    """What decides as a rule does and is none: a chain's policy, a setting of the kernel.
+
+    Its *spec* is the whole of it, as the program that sets it is told: ``-P FORWARD DROP``, ``net.ipv4.ip_forward = 0``.
+    Its *chain* is empty for what belongs to no chain.
+    """
+
+    def __str__(self) -> str:
+        """Spell it as it is told."""
+        return self.spec
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """It has none, so it leads nowhere and names no address."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +34,13 @@ class Hit:
     """One rule that an analysis points at.
 
     Attributes:
-        rule: the rule.
+        rule: the rule, or a statement in its place.
         message: what is wrong with it, one sentence.
         certain: whether that is sure, or only possible.
         locality: whose packets it concerns; None when it is about the words of the rule only.
         outcomes: the parts of these packets that lose their source there, or end there.
         behind: a rule that as things stand decides before this one does; this one would take over.
-        table: the table it stands in.
+        table: the table it stands in; ``sysctl`` for a setting of the kernel, the file for a rule of a saved one.
     """
 
     rule: Rule
@@ -34,4 +52,4 @@ class Hit:
     table: str = "nat"
 
 
-Analysis: TypeAlias = Callable[[Subject], Iterator[Hit]]
+Analysis: TypeAlias = Callable[[Subject], Iterable[Hit]]

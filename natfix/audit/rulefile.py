@@ -9,10 +9,12 @@ from __future__ import annotations
 import enum
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
+from natfix.audit.actor import ACTORS
 from natfix.audit.analyses import ANALYSES
+from natfix.audit.facts import HostFacts
 from natfix.errors import ConfigError
 from natfix.ruleset import Family, Network, parse_network
 
@@ -56,6 +58,9 @@ class Example:
         finds: the specs of the rules that must be found; empty for an example that must stay silent.
         certain: whether they must be found certain, or possible.
         fixed: what the text must become, when the rule has a fix; None where no fix is meant.
+        family: of the nat table it is about; that of the cluster unless it says so.
+        source: the name of the text.
+        facts: what is known of the host.
     """
 
     title: str
@@ -64,6 +69,9 @@ class Example:
     finds: tuple[str, ...]
     certain: bool = True
     fixed: str | None = None
+    family: Family | None = None
+    source: str = ""
+    facts: HostFacts = field(default_factory=HostFacts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +85,12 @@ class AuditRule:
         summary: one line.
         rationale: why it matters.
         remediation: what to do, for a person.
+        false_positives: where it speaks and is not meant, and what it does not see; empty when its author did not say.
         references: where the facts come from.
         analysis: a name in natfix.audit.analyses.
+        area: what it is about, in one word: the folder its file lies in.
         targets: targets of the rules it is about; empty for any.
+        actors: programs that wrote the rules it is about; empty for any.
         families: the families it is about.
         fix: what ``natfix apply`` does about it.
         examples: executed by the tests.
@@ -97,6 +108,9 @@ class AuditRule:
     families: frozenset[Family]
     fix: FixKind
     examples: tuple[Example, ...]
+    area: str = "site"
+    actors: frozenset[str] = frozenset()
+    false_positives: str = ""
 
 
 def load_rule(data: bytes, source: str, *, examples: bool = True) -> AuditRule:
@@ -138,7 +152,10 @@ class _Fields:
             remediation=self.take("remediation", str).strip(),
             references=self.strings("references"),
             analysis=self.one_of("analysis", tuple(ANALYSES)),
+            area=self.take("area", str, "site"),
+            false_positives=self.take("false_positives", str, "").strip(),
             targets=frozenset(match.strings("target", ())),
+            actors=frozenset(match.choices("actor", ACTORS)),
             families=frozenset(match.family(text) for text in match.strings("family", ("ipv4", "ipv6"))),
             fix=fix.one_of("kind", get_args(FixKind), "none"),
             examples=tuple(_Fields(each, self.source, "example.").example() for each in self.take("example", list, [])),
@@ -148,13 +165,18 @@ class _Fields:
         return made
 
     def example(self) -> Example:
+        title = self.take("title", str)
+        family = self.take("family", str, "")
         made = Example(
-            title=self.take("title", str),
+            title=title,
             cluster=tuple(self.network(text) for text in self.strings("cluster")),
             text=self.take("text", str),
             finds=self.strings("finds"),
             certain=self.take("certain", bool, default=True),
             fixed=self.take("fixed", str, default="") or None,
+            family=self.family(family) if family else None,
+            source=self.take("source", str, title),
+            facts=HostFacts.from_json(self.take("facts", dict, {}), f"{self.source}: {self.place}facts"),
         )
         self.finish()
         return made
@@ -172,6 +194,13 @@ class _Fields:
         if not all(isinstance(value, str) for value in values):
             raise self.error(name, "must be a list of texts")
         return tuple(values)
+
+    def choices(self, name: str, known: Sequence[str]) -> tuple[str, ...]:
+        values = self.strings(name, ())
+        for value in values:
+            if value not in known:
+                raise self.error(name, f"is {value!r}; the choices are {', '.join(known)}")
+        return values
 
     def table(self, name: str) -> _Fields:
         return _Fields(self.take(name, dict, {}), self.source, f"{name}.")

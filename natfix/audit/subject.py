@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
+from natfix.audit.facts import HostFacts
 from natfix.packets import Intervals, Names, PacketSet
 from natfix.packets.bits import Bits
 from natfix.ruleset import Chain, Family, Network, Rule, Ruleset, Table, family_of
@@ -41,7 +43,12 @@ class Subject:
         cluster: the cluster CIDRs of the table's family.
         bridges: the networks on each bridge of the host; empty when the text came without a host.
         devices: for each other device of the host its first address, best uplink first; empty without a host.
-        filtering: the tables filter and raw beside it, as far as they were read.
+        filtering: the tables beside it that let packets pass or not, or mark them, as far as they were read.
+        beside: the other nat tables of the same host: of the other family, of the other backend.
+        facts: what is known of the host beside its rulesets.
+        warnings: what iptables-save warned of in the text.
+        dumped: whether *table* and *filtering* are all that a text holds; of a live host only what matters is read.
+        made: what analyses have worked out already, for each other.
     """
 
     table: Table
@@ -49,6 +56,11 @@ class Subject:
     bridges: Mapping[str, tuple[Network, ...]] = field(default_factory=dict)
     devices: Mapping[str, str] = field(default_factory=dict)
     filtering: Mapping[str, Table] = field(default_factory=dict)
+    beside: tuple[Table, ...] = ()
+    facts: HostFacts = field(default_factory=HostFacts)
+    warnings: tuple[str, ...] = ()
+    dumped: bool = False
+    made: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def family(self) -> Family:
@@ -158,9 +170,25 @@ class Subject:
 
 
 def filtering_of(ruleset: Ruleset, family: Family) -> Mapping[str, Table]:
-    """The tables of *ruleset* that let packets pass or not, by name."""
-    tables = {name: ruleset.table(name, family) for name in ("raw", "filter")}
+    """The tables of *ruleset* that let packets pass or not, or mark them, by name."""
+    tables = {name: ruleset.table(name, family) for name in ("raw", "mangle", "filter")}
     return {name: table for name, table in tables.items() if table is not None}
+
+
+def subject_of(ruleset: Ruleset, family: Family, cluster: Iterable[Network], facts: HostFacts | None = None) -> Subject | None:
+    """The nat table of *family* in a text, with all that the text says beside it; None when it holds none."""
+    table = ruleset.table("nat", family)
+    if table is None:
+        return None
+    return Subject(
+        table,
+        tuple(network for network in cluster if family_of(network) is family),
+        filtering=filtering_of(ruleset, family),
+        beside=tuple(each for each in ruleset.tables if each.name == "nat" and each is not table),
+        facts=facts or HostFacts(),
+        warnings=ruleset.warnings,
+        dumped=True,
+    )
 
 
 def bridge_of(rule: Rule) -> str:

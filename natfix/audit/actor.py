@@ -1,0 +1,70 @@
+"""Who wrote the rules that rewrite a packet: it decides which switch is the better cure.
+
+Programs leave their names in chains, comments, and the bridges their rules speak of; shapes in the sources of the programs:
+moby iptabler/network.go, cni plugins pkg/ip/ipmasq_iptables_linux.go, netavark varktables/types.rs, flannel iptables.go,
+firewalld fw_zone, ip-masq-agent.go, kubenet_linux.go, felix rules/static.go, cilium iptables.go, weave npc, LXD xtables.go,
+libvirt virfirewall. Who wrote a rule never decides whether it is found; the walk does.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+
+from natfix.audit.subject import bridge_of
+from natfix.ruleset import Rule
+
+ACTORS = (
+    "aws-cni", "calico", "cilium", "cni", "docker", "docker-network", "docker-swarm", "firewalld", "flannel", "ip-masq-agent",
+    "kube-proxy", "kubenet", "libvirt", "lxd", "netavark", "tailscale", "unknown", "weave",
+)  # fmt: skip
+_CHAINS = (
+    ("AWS-SNAT-", "aws-cni"),
+    ("CILIUM_", "cilium"),
+    ("CNI-", "cni"),
+    ("FLANNEL", "flannel"),
+    ("IP-MASQ", "ip-masq-agent"),
+    ("KUBE-", "kube-proxy"),
+    ("LIBVIRT_", "libvirt"),
+    ("NETAVARK", "netavark"),
+    ("OLD_CILIUM_", "cilium"),
+    ("POST_", "firewalld"),
+    ("WEAVE", "weave"),
+    ("cali-", "calico"),
+    ("ts-", "tailscale"),
+)
+_COMMENTS = (
+    ("cilium ", "cilium"),
+    ("flanneld masq", "flannel"),
+    ("generated for LXD network", "lxd"),
+    ("ip-masq-agent:", "ip-masq-agent"),
+    ("kubenet:", "kubenet"),
+)
+_MULTICAST = "224.0.0.0/4"
+_DOCKER_ID = 12  # Hexadecimal digits of a network's id in the name of its bridge.
+
+
+def actor_of(path: Sequence[Rule]) -> str:
+    """Name the program that wrote the last rule of *path*, by the chains that lead there and that rule's own words."""
+    rule = path[-1]
+    for chain in reversed([each.chain for each in path]):
+        for prefix, actor in _CHAINS:
+            if chain.startswith(prefix):
+                return actor
+    comment = rule.comment or ""
+    for prefix, actor in _COMMENTS:
+        if comment.startswith(prefix):
+            return actor
+    return _by_shape(rule)
+
+
+def _by_shape(rule: Rule) -> str:
+    bridge, destination = bridge_of(rule), rule.destination
+    if bridge in {"docker0", "docker_gwbridge"}:
+        return "docker" if bridge == "docker0" else "docker-swarm"
+    if bridge.startswith("br-") and len(bridge) == len("br-") + _DOCKER_ID and set(bridge[3:]) <= set(string.hexdigits):
+        return "docker-network"
+    if destination is not None and destination.negated and destination.value == _MULTICAST:
+        # flannel before 0.16.3 wrote no comment.
+        return "flannel"
+    return "unknown"
