@@ -29,11 +29,13 @@ class Matched(NamedTuple):
         inside: the packets that match; disjoint sets.
         outside: the packets that do not; disjoint sets, disjoint from *inside*.
         unknown: the words natfix cannot evaluate; when there are any, a packet of *inside* may match or not.
+        refused: when nothing is inside, the words that left nothing.
     """
 
     inside: tuple[PacketSet, ...]
     outside: tuple[PacketSet, ...]
     unknown: tuple[str, ...]
+    refused: str = ""
 
 
 def match(rule: Rule, packets: PacketSet, *, unreadable: frozenset[str] = frozenset(), ipsets: IpSets | None = None) -> Matched:
@@ -52,13 +54,17 @@ def match(rule: Rule, packets: PacketSet, *, unreadable: frozenset[str] = frozen
         splits = [_split(each, test, unreadable, ipsets or {}) for each in inside]
         known = [split for split in splits if split is not None]
         if len(known) < len(splits):
-            unknown.append(rule.spec[test[0].start : test[-1].stop])
+            unknown.append(_words(rule, test))
             continue
         outside.extend(piece for _, rest in known for piece in rest)
         inside = tuple(piece for kept, _ in known for piece in kept)
         if not inside:
-            return Matched((), tuple(outside), ())
+            return Matched((), tuple(outside), (), _words(rule, test))
     return Matched(inside, tuple(outside), tuple(unknown))
+
+
+def _words(rule: Rule, test: tuple[Option, ...]) -> str:
+    return rule.spec[test[0].start : test[-1].stop]
 
 
 def _tests(rule: Rule) -> Iterator[tuple[Option, ...]]:

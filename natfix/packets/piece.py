@@ -22,12 +22,14 @@ class Parted(NamedTuple):
     Attributes:
         inside: what the rule matches; disjoint.
         outside: what it surely does not; disjoint.
-        doubtful: whether a packet of *inside* may match or not.
+        unknown: the words that leave in doubt whether a packet of *inside* matches.
+        refused: when nothing is inside, the words that left nothing.
     """
 
     inside: list[Piece]
     outside: list[Piece]
-    doubtful: bool
+    unknown: tuple[str, ...] = ()
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Piece:
         return Parted(
             [replace(taken, packets=self._as_came(each)) for each in matched.inside],
             [replace(self, packets=self._as_came(each)) for each in matched.outside],
-            bool(matched.unknown),
+            matched.unknown,
+            matched.refused,
         )
 
     def doubted(self, words: Iterable[str]) -> Piece:
@@ -130,7 +133,12 @@ def merged(pieces: Sequence[Piece], others: Sequence[Piece]) -> list[Piece]:
 
 
 def _is_untouched(piece: Piece, before: Piece) -> bool:
-    return (piece.turns, piece.change) == (before.turns, before.change)
+    # A rule that ends tracking leaves its mark in the state, where no match brings this word in.
+    return (piece.turns, piece.change, "UNTRACKED" in piece.packets.state) == (
+        before.turns,
+        before.change,
+        "UNTRACKED" in before.packets.state,
+    )
 
 
 def _covers(piece: Piece, other: Piece) -> bool:

@@ -14,9 +14,11 @@ from natfix.ruleset import Rule, parse_network
 SOURCE_NAT_TARGETS = frozenset({"MASQUERADE", "SNAT", "NETMAP", "SAME"})
 DESTINATION_NAT_TARGETS = frozenset({"DNAT", "REDIRECT"})
 _PASSING_TARGETS = frozenset(
-    {"", "LOG", "NFLOG", "ULOG", "TRACE", "AUDIT", "CONNSECMARK", "SECMARK", "SET", "CT", "NOTRACK", "TCPMSS",
+    {"", "LOG", "NFLOG", "ULOG", "TRACE", "AUDIT", "CONNSECMARK", "SECMARK", "SET", "CT", "TCPMSS",
      "CHECKSUM", "CLASSIFY", "DSCP", "ECN", "HL", "TEE", "TOS", "TTL"}
 )  # fmt: skip
+# The state of packets whose connection nobody tracks; they meet no nat chain.
+UNTRACKED = frozenset({"UNTRACKED"})
 
 
 def rewritten(rule: Rule, piece: Piece) -> list[Outcome]:
@@ -33,7 +35,13 @@ def passed(rule: Rule, piece: Piece) -> Piece:
         return replace(piece, change=_marked(rule, piece.change))
     if rule.target == "CONNMARK":
         return replace(piece, change=None) if rule.option("restore-mark", "CONNMARK") else piece
+    if _ends_tracking(rule):
+        return replace(piece, packets=piece.packets.having("state", UNTRACKED))
     return piece if rule.target in _PASSING_TARGETS else piece.doubted([f"-j {rule.target}"])
+
+
+def _ends_tracking(rule: Rule) -> bool:
+    return rule.target == "NOTRACK" or (rule.target == "CT" and rule.option("notrack", "CT") is not None)
 
 
 def _marked(rule: Rule, before: Change | None) -> Change | None:

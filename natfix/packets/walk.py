@@ -118,13 +118,13 @@ class _Walker:
         parted = piece.parted(rule, self.ipsets)
         if self.seen:
             self.seen(Visit(len(self.stack) - 1, rule, piece, parted))
-        inside, outside, doubtful = parted
+        inside, outside = parted.inside, parted.outside
         flows = [(part, self.target(rule, part)) for part in inside]
         if all(flow.brings_back(part) for part, flow in flows):
             return None
         whole = Flow(onward=outside)
         for part, flow in flows:
-            whole.add(flow.doubted(piece, part) if doubtful else flow)
+            whole.add(flow.doubted(piece, part) if parted.unknown else flow)
         return whole
 
     def target(self, rule: Rule, piece: Piece) -> Flow:

@@ -85,7 +85,7 @@ def test_what_cannot_be_evaluated_leaves_the_rest_as_it_is() -> None:
 
 def test_a_rule_that_surely_matches_nothing_leaves_no_doubt() -> None:
     seen = matched("-m set --match-set a src -p tcp -j X", WHOLE.having("protocol", Intervals.single(17)))
-    assert seen == Matched((), (WHOLE.having("protocol", Intervals.single(17)),), ())
+    assert seen == Matched((), (WHOLE.having("protocol", Intervals.single(17)),), (), "-p tcp")
 
 
 def test_an_option_nobody_can_read_is_told() -> None:

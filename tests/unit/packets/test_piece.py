@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from natfix.packets import Fate, Intervals
 from natfix.packets.bits import Bits, Change
-from natfix.packets.piece import Flow, Piece, merged
+from natfix.packets.piece import Flow, Parted, Piece, merged
 from natfix.ruleset import Rule
 from tests.unit.packets.tables import addresses, everything
 
@@ -20,15 +20,17 @@ def part(piece: Piece, source: Intervals) -> Piece:
 
 def test_a_rule_parts_what_it_matches_from_what_it_does_not() -> None:
     rule = Rule("POSTROUTING", "-s 10.0.0.0/8 -j X")
-    inside, outside, doubtful = START.parted(rule)
-    assert inside == [replace(part(START, TEN), path=(rule,))]
-    assert outside == [part(START, REST)]
-    assert not doubtful
+    assert START.parted(rule) == Parted([replace(part(START, TEN), path=(rule,))], [part(START, REST)])
+
+
+def test_a_rule_that_matches_nothing_tells_the_words_that_refused() -> None:
+    piece = part(START, TEN)
+    assert piece.parted(Rule("POSTROUTING", "-o eth0 -s 11.0.0.0/8 -j X")).refused == "-s 11.0.0.0/8"
 
 
 def test_an_unknown_match_is_a_doubtful_turn() -> None:
-    inside, outside, doubtful = START.parted(SET)
-    assert (outside, doubtful) == ([], True)
+    inside, outside, unknown, _ = START.parted(SET)
+    assert (outside, unknown) == ([], ("-m set --match-set a src",))
     assert [(each.unknown, each.turns) for each in inside] == [(("-m set --match-set a src",), 1)]
 
 
@@ -40,15 +42,15 @@ def test_the_same_unknown_match_again_is_told_once_but_is_another_turn() -> None
 
 def test_marks_are_those_from_before_the_walk() -> None:
     flipped = replace(START, change=Change(0x4000, 0))
-    inside, outside, _ = flipped.parted(Rule("POSTROUTING", "-m mark --mark 0x4000/0x4000 -j X"))
+    inside, outside, *_ = flipped.parted(Rule("POSTROUTING", "-m mark --mark 0x4000/0x4000 -j X"))
     assert [each.packets.mark for each in inside] == [Bits(0, 0x4000)]
     assert [each.packets.mark for each in outside] == [Bits(0x4000, 0x4000)]
 
 
 def test_marks_that_nobody_knows_part_nothing() -> None:
     lost = replace(START, change=None)
-    inside, outside, doubtful = lost.parted(Rule("POSTROUTING", "-m mark --mark 0x1 -j X"))
-    assert ([each.packets for each in inside], outside, doubtful) == ([ANY_MARK], [], True)
+    inside, outside, unknown, _ = lost.parted(Rule("POSTROUTING", "-m mark --mark 0x1 -j X"))
+    assert ([each.packets for each in inside], outside, unknown) == ([ANY_MARK], [], ("--mark 0x1",))
 
 
 def test_an_outcome_keeps_the_way_there() -> None:

@@ -43,7 +43,7 @@ def test_what_no_rule_decides_meets_the_policy() -> None:
 def test_a_filter_table_also_refuses_and_looks_at_the_way_in() -> None:
     coming = PODS.having("in_interface", Names("eth0"))
     table = nat("-i eth1 -j ACCEPT", "-p tcp -j CT --notrack", "-i eth0 -j REJECT --reject-with icmp-port-unreachable")
-    assert fates(table, coming) == ["drop"]
+    assert fates(table, coming) == ["drop", "drop"], "those that are tracked and those that are not"
     assert fates(table) == ["accept?", "drop?", "accept?"]
 
 

@@ -1,0 +1,275 @@
+"""Following packets through the tables of a host, rule by rule, for people who want to know why.
+
+The order of tables at a hook is that of their priorities (linux/netfilter_ipv4.h): raw, mangle, nat for destinations, filter,
+security, nat for sources. A connection is bound once: after a source NAT no later nat chain is asked for a source, and a
+packet that is not tracked meets no nat chain at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from natfix.packets.bits import Bits
+from natfix.packets.intervals import Intervals
+from natfix.packets.ipset import IpSets
+from natfix.packets.names import Names
+from natfix.packets.outcome import Fate, Outcome
+from natfix.packets.packetset import PacketSet, every_address
+from natfix.packets.target import DESTINATION_NAT_TARGETS, SOURCE_NAT_TARGETS, UNTRACKED
+from natfix.packets.walk import Visit, walk
+from natfix.ruleset import Rule, Table, parse_network
+
+# The chains that a packet passes, in the kernel's order: on its way through the host, out of it, and into it.
+THROUGH: Final = (
+    ("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("nat", "PREROUTING"), ("mangle", "FORWARD"), ("filter", "FORWARD"),
+    ("security", "FORWARD"), ("mangle", "POSTROUTING"), ("nat", "POSTROUTING"),
+)  # fmt: skip
+OUT: Final = (
+    ("raw", "OUTPUT"), ("mangle", "OUTPUT"), ("nat", "OUTPUT"), ("filter", "OUTPUT"), ("security", "OUTPUT"),
+    ("mangle", "POSTROUTING"), ("nat", "POSTROUTING"),
+)  # fmt: skip
+_SOURCE_HOOKS = frozenset({"POSTROUTING", "INPUT"})
+# Before it is routed a packet leaves by no device, and one that this host makes came in by none.
+_NO_DEVICE = Names("")
+_RESTORED = "the mark that the connection had (CONNMARK --restore-mark)"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One chain where packets pass.
+
+    Attributes:
+        table: the table.
+        chain: a built-in one: ``POSTROUTING``.
+        origin: whose table it is: ``iptables-nft``, or the name of a file.
+    """
+
+    table: Table
+    chain: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A rule that packets came to.
+
+    Attributes:
+        depth: how many chains were called to come here.
+        rule: the rule.
+        matched: the packets it matches, as they are by now.
+        missed: those it does not.
+        unknown: the words that leave in doubt whether it matches.
+        refused: when it matches nothing, the words that nothing met.
+    """
+
+    depth: int
+    rule: Rule
+    matched: tuple[PacketSet, ...]
+    missed: tuple[PacketSet, ...]
+    unknown: tuple[str, ...]
+    refused: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What one chain, and those it calls, did with packets.
+
+    Attributes:
+        place: the chain.
+        came: the packets as they came.
+        steps: the rules they came to, in the kernel's order.
+        outcomes: what became of them; a partition, where nothing is in doubt.
+    """
+
+    place: Place
+    came: PacketSet
+    steps: tuple[Step, ...]
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A part of the packets, and how it left.
+
+    Attributes:
+        packets: as they leave, before their source is rewritten: destination and mark may be others than at first.
+        fate: ACCEPT (the source stays), SOURCE_NAT, DROP, or DESTINATION_NAT for what REDIRECT hands to this host.
+        rule: the rule that decided about the source, or dropped; None for a policy.
+        doubts: what natfix cannot evaluate on the way; with any, this end is possible, not certain.
+        untracked: whether the connection is not tracked, so that no nat chain was asked.
+    """
+
+    packets: PacketSet
+    fate: Fate
+    rule: Rule | None
+    doubts: tuple[str, ...] = ()
+    untracked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The story of packets: every chain they passed, and every end they came to."""
+
+    stages: tuple[Stage, ...]
+    ends: tuple[End, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Track:
+    """Packets between two chains."""
+
+    packets: PacketSet
+    doubts: tuple[str, ...] = ()
+    bound: frozenset[str] = frozenset()
+    fate: Fate = Fate.ACCEPT
+    rule: Rule | None = None
+    untracked: bool = False
+
+    def end(self) -> End:
+        return End(self.packets, self.fate, self.rule, self.doubts, self.untracked)
+
+
+def follow(places: Iterable[Place], packets: PacketSet, *, ipsets: IpSets | None = None) -> Trace:
+    """Follow *packets* through *places*.
+
+    Args:
+        places: the chains in the kernel's order.
+        packets: one packet, or a set; its ``in_interface`` and ``out_interface`` count where a chain can see them.
+        ipsets: the host's sets by their names.
+
+    Raises:
+        RulesetSyntaxError: chains call each other in a circle.
+        UnsupportedError: chains are nested deeper than anybody nests them.
+    """
+    tracks = [_Track(packets)]
+    stages: list[Stage] = []
+    ends: list[End] = []
+    for place in places:
+        onward: list[_Track] = []
+        for track in tracks:
+            if _passes_by(track, place):
+                onward.append(track)
+                continue
+            stage = _stage(place, track.packets, ipsets)
+            stages.append(stage)
+            for each in (_after(track, place, outcome) for outcome in stage.outcomes):
+                if each.fate is Fate.DROP or _is_handed_over(each):
+                    ends.append(each.end())
+                else:
+                    onward.append(each)
+        tracks = list(dict.fromkeys(onward))
+    return Trace(tuple(stages), (*ends, *(track.end() for track in tracks)))
+
+
+def _passes_by(track: _Track, place: Place) -> bool:
+    return place.table.name == "nat" and (track.untracked or _kind(place) in track.bound)
+
+
+def _kind(place: Place) -> str:
+    return "source" if place.chain in _SOURCE_HOOKS else "destination"
+
+
+def _is_handed_over(track: _Track) -> bool:
+    return track.fate is Fate.DESTINATION_NAT and track.rule is not None and track.rule.target == "REDIRECT"
+
+
+def _stage(place: Place, packets: PacketSet, ipsets: IpSets | None) -> Stage:
+    came = _as_seen(place.chain, packets)
+    steps: list[Step] = []
+
+    def seen(visit: Visit) -> None:
+        steps.append(_step(visit))
+
+    outcomes = walk(place.table, place.chain, came, ipsets=ipsets, seen=seen)
+    return Stage(place, came, tuple(steps), outcomes)
+
+
+def _as_seen(chain: str, packets: PacketSet) -> PacketSet:
+    """The packets as a chain sees them: the device they leave by is not known before they are routed."""
+    if chain == "POSTROUTING":
+        return packets.having("in_interface", None)
+    if chain == "OUTPUT":
+        return packets.having("in_interface", _NO_DEVICE)
+    return packets if chain == "FORWARD" else packets.having("out_interface", _NO_DEVICE)
+
+
+def _step(visit: Visit) -> Step:
+    parted = visit.parted
+    return Step(
+        visit.depth,
+        visit.rule,
+        tuple(piece.packets for piece in parted.inside),
+        tuple(piece.packets for piece in parted.outside),
+        parted.unknown,
+        parted.refused,
+    )
+
+
+def _after(track: _Track, place: Place, outcome: Outcome) -> _Track:
+    """The packets of one outcome, as they go on."""
+    # Only what the chain could not see is as it was before.
+    packets = outcome.packets.having("in_interface", track.packets.in_interface)
+    if place.chain not in {"POSTROUTING", "FORWARD", "OUTPUT"}:
+        packets = packets.having("out_interface", track.packets.out_interface)
+    doubts = (*track.doubts, *outcome.unknown)
+    if outcome.change is None:
+        packets, doubts = packets.having("mark", Bits(0, 0)), (*doubts, _RESTORED)
+    elif outcome.change.mask or outcome.change.value:
+        packets = packets.having("mark", outcome.change.of(packets.mark))
+    gone = replace(track, packets=packets, doubts=tuple(dict.fromkeys(doubts)))
+    return _decided(gone, outcome)
+
+
+def _decided(track: _Track, outcome: Outcome) -> _Track:
+    """What the chain decided about the packets."""
+    target = outcome.rule.target if outcome.rule else ""
+    if outcome.fate is Fate.DROP:
+        return replace(track, fate=Fate.DROP, rule=outcome.rule)
+    if track.packets.state == UNTRACKED:
+        return replace(track, untracked=True)
+    if target in SOURCE_NAT_TARGETS:
+        return replace(track, fate=outcome.fate, rule=outcome.rule, bound=track.bound | {"source"})
+    if target in DESTINATION_NAT_TARGETS and outcome.rule is not None:
+        bound = replace(track, bound=track.bound | {"destination"})
+        return _redirected(bound, outcome.rule)
+    return track
+
+
+def _redirected(track: _Track, rule: Rule) -> _Track:
+    """Give the packets the destination that DNAT names; REDIRECT hands them to this host."""
+    if rule.target == "REDIRECT":
+        return replace(track, fate=Fate.DESTINATION_NAT, rule=rule)
+    option = rule.option("to-destination", "DNAT")
+    text = option.value if option else ""
+    packets = _sent_to(track.packets, text)
+    if packets is not None:
+        return replace(track, packets=packets)
+    anywhere = track.packets.having("destination", every_address(track.packets.family))
+    return replace(track, packets=anywhere, doubts=(*track.doubts, f"-j DNAT --to-destination {text}"))
+
+
+def _sent_to(packets: PacketSet, text: str) -> PacketSet | None:
+    """The packets with the one destination *text* names, as ``10.0.0.1``, ``10.0.0.1:80`` or ``[fd00::1]:80``."""
+    where, _, port = text.removeprefix("[").partition("]:") if text.startswith("[") else _ends(text)
+    try:
+        network = parse_network(where.removesuffix("]"))
+    except ValueError:  # a range, of which the kernel chooses
+        return None
+    if network.num_addresses > 1 or network.version != packets.family or (port and not port.isdecimal()):
+        return None
+    sent = packets.having("destination", Intervals.networks([network]))
+    return sent.having("destination_port", Intervals.single(int(port))) if port else sent
+
+
+def _ends(text: str) -> tuple[str, str, str]:
+    return (text, "", "") if text.count(":") > 1 else text.partition(":")
+
+
+def passed(tables: Sequence[tuple[str, Table]], way: Sequence[tuple[str, str]]) -> Iterator[Place]:
+    """The places of a *way* that *tables*, each with its origin, have; those at one hook in the order of *tables*."""
+    for name, chain in way:
+        for origin, table in tables:
+            if table.name == name and table.chain(chain) is not None:
+                yield Place(table, chain, origin)
