@@ -71,7 +71,7 @@ class MemoryLeaseStore(LeaseStore):
         """Give all leases, with their expiry only if it is asked for."""
         with self._request():
             leases = self._leases.values() if expiry else (replace(one, expires=None) for one in self._leases.values())
-            return Snapshot(tuple(sorted(leases, key=_place)), self._revision, self.unreadable)
+            return Snapshot(tuple(sorted(leases, key=lambda one: one.subnet)), self._revision, self.unreadable)
 
     def create(self, subnet: Subnet, attributes: Attributes, *, seconds: float) -> Lease:
         """Take a free subnet."""
@@ -183,12 +183,12 @@ class MemoryLeaseStore(LeaseStore):
     def _held(self, lease: Lease) -> Lease:
         held = self._leases.get(lease.subnet)
         if held is None or held.revision != lease.revision:
-            raise ConflictError(f"the lease of {_name(lease.subnet)} is gone or another's; nothing was changed")
+            raise ConflictError(f"the lease of {lease.subnet} is gone or another's; nothing was changed")
         return held
 
     def _add(self, lease: Lease) -> Lease:
         if lease.subnet in self._leases:
-            raise ConflictError(f"somebody holds {_name(lease.subnet)} already; nothing was changed")
+            raise ConflictError(f"somebody holds {lease.subnet} already; nothing was changed")
         return self._put(lease)
 
     def _put(self, lease: Lease) -> Lease:
@@ -235,11 +235,3 @@ class MemoryLeaseWatch(LeaseWatch):
                     return changes
                 self._store.changed.wait()
         return ()
-
-
-def _place(lease: Lease) -> tuple[str, str]:
-    return (f"{int(lease.subnet.ipv4.network_address):032x}" if lease.subnet.ipv4 else "", str(lease.subnet.ipv6 or ""))
-
-
-def _name(subnet: Subnet) -> str:
-    return " and ".join(str(network) for network in (subnet.ipv4, subnet.ipv6) if network)

@@ -1,0 +1,33 @@
+"""Builds what the routing core needs of the host, as wiring.py does for the rest: here it meets the machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from natfix.app.node.ports import LeaseStore
+    from natfix.cli.store_options import StoreOrders
+
+
+def lease_store(orders: StoreOrders) -> LeaseStore:
+    """Build where leases live; nothing is asked yet.
+
+    Raises:
+        ConfigError: the orders contradict each other, or name what cannot be used.
+        HostError: a file cannot be read, or a library that is needed is not installed.
+    """
+    return _etcd_store(orders)
+
+
+def _etcd_store(orders: StoreOrders) -> LeaseStore:
+    from natfix.host.stores.endpoints import Endpoints, Service  # noqa: PLC0415
+    from natfix.host.stores.etcd_v3 import EtcdV3Store  # noqa: PLC0415
+    from natfix.host.stores.etcd_v3_client import EtcdV3Client, Login  # noqa: PLC0415
+    from natfix.host.stores.layout import Layout  # noqa: PLC0415
+    from natfix.host.stores.tls import Tls  # noqa: PLC0415
+
+    urls = tuple(url.strip() for url in orders.etcd_endpoints.split(",") if url.strip())
+    tls = Tls(orders.etcd_cafile, orders.etcd_certfile, orders.etcd_keyfile)
+    service = Service("etcd", urls, tls, orders.etcd_timeout, hint="Is it running there? --etcd-endpoints says where to ask.")
+    login = Login(orders.etcd_username, orders.etcd_password) if orders.etcd_username else None
+    return EtcdV3Store(EtcdV3Client(Endpoints(service), login), Layout(orders.etcd_prefix))

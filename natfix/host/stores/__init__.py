@@ -1,0 +1,1 @@
+"""Where leases live: etcd in both its dialects, Kubernetes' nodes, a file."""

@@ -1,0 +1,41 @@
+"""How flannel lays out a network in etcd, in either dialect (flannel, pkg/subnet/etcd/registry.go)."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+
+from natfix.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The keys of one network.
+
+    Attributes:
+        prefix: ``/coreos.com/network``; flannel cleans it as a path, and so is it here.
+    """
+
+    prefix: str
+
+    def __post_init__(self) -> None:
+        cleaned = posixpath.normpath(self.prefix) if self.prefix else ""
+        if not cleaned.startswith("/") or cleaned.strip("/") == "":
+            raise ConfigError(
+                f"{self.prefix!r} is no prefix of keys in etcd", hint="It begins with /, such as /coreos.com/network."
+            )
+        object.__setattr__(self, "prefix", "/" + cleaned.lstrip("/"))
+
+    @property
+    def config(self) -> str:
+        """Where the network's configuration is."""
+        return f"{self.prefix}/config"
+
+    @property
+    def subnets(self) -> str:
+        """What the keys of all subnets begin with."""
+        return f"{self.prefix}/subnets/"
+
+    def name(self, key: str) -> str:
+        """The last part of a key below ``subnets``."""
+        return key.removeprefix(self.subnets)
