@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
-from natfix.audit.finding import Finding, audit_table
+from natfix.audit.catalogue import Audited, Catalogue, audit, audit_table, faults
+from natfix.audit.facts import HostFacts
+from natfix.audit.finding import Finding
 from natfix.audit.rulefile import AuditRule, Example, Severity, load_rule
 from natfix.audit.subject import Locality, Subject
+from natfix.audit.suppression import Suppression, Suppressions
 
-__all__ = ["AuditRule", "Example", "Finding", "Locality", "Severity", "Subject", "audit_table", "load_rule"]
+__all__ = [
+    "AuditRule",
+    "Audited",
+    "Catalogue",
+    "Example",
+    "Finding",
+    "HostFacts",
+    "Locality",
+    "Severity",
+    "Subject",
+    "Suppression",
+    "Suppressions",
+    "audit",
+    "audit_table",
+    "faults",
+    "load_rule",
+]

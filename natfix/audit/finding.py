@@ -59,7 +59,7 @@ class Finding:
         return self.certain and self.kind.fix != "none"
 
 
-def audit_table(subject: Subject, catalogue: Iterable[AuditRule], guard: Guard | None = None) -> tuple[Finding, ...]:
+def every_finding(subject: Subject, catalogue: Iterable[AuditRule], guard: Guard | None = None) -> tuple[Finding, ...]:
     """Look at one nat table with every audit rule.
 
     Args:
@@ -68,7 +68,7 @@ def audit_table(subject: Subject, catalogue: Iterable[AuditRule], guard: Guard |
         guard: what is in force before the table is asked.
 
     Returns:
-        The findings, worst first, in the order of the ruleset within one severity.
+        The findings, those included that somebody suppressed, worst first, in the order of the ruleset within one severity.
 
     Raises:
         RulesetSyntaxError: a chain that POSTROUTING reaches cannot be read.

@@ -5,15 +5,11 @@ A suppressed finding is neither told nor corrected, and is always counted. On th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import overload
 
-from natfix.audit.finding import Finding, audit_table
-from natfix.audit.guard import Guard
-from natfix.audit.rulefile import AuditRule
-from natfix.audit.subject import Subject
+from natfix.audit.finding import Finding
 from natfix.packets import Intervals
 from natfix.ruleset import Network
 
@@ -53,7 +49,7 @@ class Suppression:
             return False
         if self.rule not in {"", rule.spec, str(rule)}:
             return False
-        return self.source is None or _lies_in(self.source, _source_of(finding))
+        return self.source is None or _lies_in(finding, self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,39 +94,8 @@ class Suppressions:
         return (*hidden, *unused, *over)
 
 
-@dataclass(frozen=True)
-class Catalogue(Sequence[AuditRule]):
-    """The audit rules that decide, and the findings of theirs that nobody wants to hear of.
-
-    Attributes:
-        rules: sorted by id.
-        suppressions: what is left out of every audit with these rules, whoever makes it.
-    """
-
-    rules: tuple[AuditRule, ...]
-    suppressions: Suppressions = field(default_factory=Suppressions)
-
-    def __len__(self) -> int:
-        """How many audit rules there are."""
-        return len(self.rules)
-
-    @overload
-    def __getitem__(self, place: int) -> AuditRule: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[AuditRule, ...]: ...
-    def __getitem__(self, place: int | slice) -> AuditRule | tuple[AuditRule, ...]:
-        """The audit rule at *place*."""
-        return self.rules[place]
-
-
-@dataclass(frozen=True, slots=True)
-class Audited:
-    """What an audit of one table came to.
-
-    Attributes:
-        findings: what is told and corrected.
-        suppressed: what is not, each with the decision that covers it.
-    """
-
-    findings: tuple[Finding, ...]
-    suppressed: tuple[tuple[Finding, Suppression], ...] = ()
+def _lies_in(finding: Finding, network: Network) -> bool:
+    """Whether the source of the rule, or of a jump that leads to it, lies in *network*."""
+    sources = [source for rule in (finding.rule, *finding.path) if (source := rule.network("source")) is not None]
+    whole = Intervals.networks([network])
+    return any(source.version == network.version and Intervals.networks([source]) <= whole for source in sources)
