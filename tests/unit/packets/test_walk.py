@@ -42,9 +42,15 @@ def test_what_no_rule_decides_meets_the_policy() -> None:
 
 def test_a_filter_table_also_refuses_and_looks_at_the_way_in() -> None:
     coming = PODS.having("in_interface", Names("eth0"))
-    table = nat("-i eth1 -j ACCEPT", "-p tcp -j CT --notrack", "-i eth0 -j REJECT --reject-with icmp-port-unreachable")
-    assert fates(table, coming) == ["drop", "drop"], "those that are tracked and those that are not"
+    table = nat("-i eth1 -j ACCEPT", "-p tcp -j CT --helper ftp", "-i eth0 -j REJECT --reject-with icmp-port-unreachable")
+    assert fates(table, coming) == ["drop"]
     assert fates(table) == ["accept?", "drop?", "accept?"]
+
+
+def test_packets_that_are_no_longer_tracked_are_another_part() -> None:
+    tracked, untracked = walk(nat("-p tcp -j CT --notrack", "-m conntrack --ctstate UNTRACKED -j ACCEPT"), "POSTROUTING", PODS)
+    assert (untracked.packets.state, untracked.rule) == (frozenset({"NEW", "RELATED"}), None)
+    assert (tracked.packets.state, tracked.packets.protocol) == (frozenset({"UNTRACKED"}), Intervals.single(6))
 
 
 def test_the_rule_that_decides_and_the_way_there_are_told() -> None:
