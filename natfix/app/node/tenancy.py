@@ -74,9 +74,14 @@ def overlapping(leases: Iterable[Lease], lease: Lease) -> Lease | None:
 
 
 def is_held_by(lease: Lease, *hosts: Attributes) -> bool:
-    """Whether a lease, or a reservation that names its host, is of one of *hosts*, by their public addresses."""
-    mine = {(one.public_ip, one.public_ipv6) for one in hosts}
-    return (lease.attributes.public_ip, lease.attributes.public_ipv6) in mine
+    """Whether a lease, or a reservation that names its host, is of one of *hosts*: no public address says otherwise."""
+    return any(_agree(lease.attributes, host) for host in hosts)
+
+
+def _agree(one: Attributes, other: Attributes) -> bool:
+    pairs = [(one.public_ip, other.public_ip), (one.public_ipv6, other.public_ipv6)]
+    told = [pair for pair in pairs if None not in pair]
+    return bool(told) and all(mine == yours for mine, yours in told)
 
 
 def taken(by: Lease) -> ConflictError:
