@@ -3,7 +3,7 @@
 import pytest
 
 from natfix.errors import RulesetSyntaxError, UnsupportedError
-from natfix.packets import Fate, Names, Outcome, PacketSet, walk
+from natfix.packets import Fate, Intervals, Names, Outcome, PacketSet, walk
 from natfix.packets.bits import Bits
 from natfix.packets.packetset import STATES
 from natfix.ruleset import Family, Rule, Table
