@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from natfix.app.cluster import Cluster
 from natfix.app.ports import Filters, Interface, Links, Route, RulesetStore
@@ -11,10 +11,11 @@ from natfix.audit import AuditRule, Subject, audit_table
 from natfix.audit.guard import Guard, guard_of
 from natfix.audit.subject import filtering_of
 from natfix.errors import UsageError
-from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
+from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin, Unread
 from natfix.ruleset import Family, Network, Ruleset, Table, family_of
 
 UNKNOWN_CLUSTER_HINT = "Name the network that holds the container subnets of all hosts: --cluster-cidr 172.7.0.0/16"
+_NAMED = 3  # How many sources an error names.
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,45 @@ def check_texts(rulesets: Iterable[Ruleset], clusters: Sequence[Cluster], catalo
         RulesetSyntaxError: a chain that POSTROUTING reaches cannot be read.
         UsageError: the texts hold nat tables, and no cluster of their families is known.
     """
+    return summed_up([look_at_text(ruleset, clusters, catalogue) for ruleset in rulesets])
+
+
+def look_at_text(
+    ruleset: Ruleset, clusters: Sequence[Cluster], catalogue: Sequence[AuditRule], *, charts: bool = False
+) -> CheckResult:
+    """Look at one text among several; what they say together is for summed_up.
+
+    Args:
+        ruleset: the text.
+        clusters: the cluster of each family.
+        catalogue: the audit rules.
+        charts: whether a picture of each finding will be asked for.
+
+    Raises:
+        RulesetSyntaxError: a chain that POSTROUTING reaches cannot be read.
+    """
+    notes = [f"{ruleset.source}: {warning}" for warning in ruleset.warnings]
+    tables = [ruleset.table("nat", family) for family in ruleset.families("nat")]
+    if not tables:
+        notes.append(f"{ruleset.source} holds no nat table, so there is nothing in it that rewrites addresses")
     looked: list[Looked] = []
-    notes: list[str] = []
-    for ruleset in rulesets:
-        notes.extend(f"{ruleset.source}: {warning}" for warning in ruleset.warnings)
-        tables = [ruleset.table("nat", family) for family in ruleset.families("nat")]
-        if not tables:
-            notes.append(f"{ruleset.source} holds no nat table, so there is nothing in it that rewrites addresses")
-        for table in tables:
-            if table is not None:
-                filtering = filtering_of(ruleset, table.family)
-                subject = Subject(table, _networks(clusters, table.family), filtering=filtering)
-                looked.append(_look(ruleset, table, subject, clusters, catalogue))
-    return _result(looked, notes)
+    for table in tables:
+        if table is not None:
+            filtering = filtering_of(ruleset, table.family)
+            subject = Subject(table, _networks(clusters, table.family), filtering=filtering)
+            looked.append(_look(ruleset, table, subject, clusters, catalogue))
+    return CheckResult(tuple(charted(each) if charts else each.checked for each in looked), tuple(notes))
+
+
+def charted(looked: Looked) -> CheckedTable:
+    """The table as it was judged, with a picture of each finding."""
+    from natfix.plan import repair, rewrite  # noqa: PLC0415  (asked for rarely)
+    from natfix.report.chart import chart  # noqa: PLC0415
+
+    checked, subject = looked.checked, looked.subject
+    plan = repair(subject, checked.findings)
+    corrected = rewrite(looked.ruleset, subject.table, plan).table("nat", subject.family) if plan else None
+    return replace(checked, charts=tuple(chart(finding, subject, corrected) for finding in checked.findings))
 
 
 def look_at_host(  # noqa: PLR0913  (as _look, which says why)
@@ -100,8 +127,8 @@ def look_at_store(  # noqa: PLR0913  (as _look, which says why)
     return _look(ruleset, table, subject, clusters, catalogue, live=True, guard=guard_of(guards, family))
 
 
-def check_host(looked: Sequence[Looked]) -> CheckResult:
-    """Sum up what look_at_host saw.
+def check_host(looked: Sequence[Looked], *, charts: bool = False) -> CheckResult:
+    """Sum up what look_at_host saw, with a picture of each finding if *charts* are asked for.
 
     Raises:
         UsageError: there are rules, and no cluster of any of their families is known.
@@ -110,7 +137,8 @@ def check_host(looked: Sequence[Looked]) -> CheckResult:
     variants = {each.ruleset.source.rpartition("-")[2] for each in looked if each.checked.rules}
     if len(variants) > 1:
         notes.append("both iptables-nft and iptables-legacy hold nat rules; the kernel asks both, and natfix looks at both")
-    return _result(looked, notes)
+    tables = tuple(charted(each) if charts else each.checked for each in looked)
+    return summed_up([CheckResult(tables, tuple(notes))])
 
 
 def _look(  # noqa: PLR0913  (one place where a table meets all that decides about it)
@@ -131,12 +159,18 @@ def _look(  # noqa: PLR0913  (one place where a table meets all that decides abo
     return Looked(ruleset, subject, checked)
 
 
-def _result(looked: Sequence[Looked], notes: list[str]) -> CheckResult:
-    unjudged = [each.checked for each in looked if each.checked.rules and each.checked.cluster is None]
-    judged = [each.checked for each in looked if each.checked.cluster is not None]
+def summed_up(results: Sequence[CheckResult], unread: Sequence[Unread] = ()) -> CheckResult:
+    """Put together what was looked at one by one.
+
+    Raises:
+        UsageError: there are rules, and no cluster of any of their families is known.
+    """
+    tables = tuple(table for result in results for table in result.tables)
+    notes = [note for result in results for note in result.notes]
+    unjudged = [table for table in tables if table.rules and table.cluster is None]
+    judged = [table for table in tables if table.cluster is not None]
     if unjudged and not any(table.rules for table in judged):
-        names = ", ".join(dict.fromkeys(table.source for table in unjudged))
-        raise UsageError(f"no cluster CIDR is known for {names}", hint=UNKNOWN_CLUSTER_HINT)
+        raise UsageError(f"no cluster CIDR is known for {_named(unjudged)}", hint=UNKNOWN_CLUSTER_HINT)
     for table in unjudged:
         version = f"IPv{table.family.value}"
         notes.append(
@@ -147,7 +181,13 @@ def _result(looked: Sequence[Looked], notes: list[str]) -> CheckResult:
         for table in judged
         if table.rules and not table.subnets
     )
-    return CheckResult(tuple(each.checked for each in looked), tuple(notes))
+    return CheckResult(tables, tuple(notes), tuple(unread))
+
+
+def _named(tables: Sequence[CheckedTable]) -> str:
+    names = list(dict.fromkeys(table.source for table in tables))
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _networks(clusters: Iterable[Cluster], family: Family) -> tuple[Network, ...]:

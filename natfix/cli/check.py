@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from natfix.cli import options, wiring
-from natfix.cli.output import Format, emit, emit_json
+from natfix.cli.output import complain
 from natfix.errors import EXIT_FOUND, EXIT_OK
+from natfix.report.formats import ReportFormat
 
 
 def check(
@@ -17,7 +18,11 @@ def check(
         typer.Argument(metavar="[SOURCE]...", help="iptables-save texts; - is standard input. Without any: this host."),
     ] = None,
     cluster_cidr: options.ClusterCidr = None,
-    output: options.OutputFormat = Format.TEXT,
+    printed: Annotated[ReportFormat, typer.Option("--format", help="How to print the result.")] = ReportFormat.TEXT,
+    output: Annotated[
+        list[str] | None,
+        typer.Option("--output", metavar="FORMAT=FILE", help="Write the result to a file too, in any format; may be repeated."),
+    ] = None,
     fail_on: Annotated[
         str, typer.Option(metavar="SEVERITY", help="Exit 1 only for findings at least this bad: high, medium, low or info.")
     ] = "low",
@@ -26,18 +31,19 @@ def check(
 ) -> None:
     """Say which rules hide container addresses from the rest of the cluster, with the packet that proves it.
 
-    Changes nothing. Exit code 0: nothing found; 1: findings; 2: it could not be done.
+    Changes nothing. Exit code 0: nothing found; 1: findings; 2: it, or one of several sources, could not be looked at.
     """
     from natfix.audit import Severity  # noqa: PLC0415  (start-up time: --help needs none of it)
+    from natfix.cli.progress import progress  # noqa: PLC0415
+    from natfix.cli.reports import Reports  # noqa: PLC0415
 
-    threshold = Severity.parse(fail_on)
-    result = wiring.check(source or [], cluster_cidr or [], rules or [])
-    if output is Format.JSON:
-        from natfix.report.document import check_document  # noqa: PLC0415
-
-        emit_json(check_document(result))
-    else:
-        from natfix.report.text import check_lines  # noqa: PLC0415
-
-        emit(check_lines(result))
+    threshold, sources = Severity.parse(fail_on), source or []
+    reports = Reports.wanted(printed, output or [], sources)
+    with progress(len(sources)) as told:
+        result = wiring.check(sources, cluster_cidr or [], rules or [], charts=reports.pictured, told=told)
+    reports.put(result, threshold)
+    for each in result.unread:
+        complain(each)
+    if result.unread:
+        raise typer.Exit(max(each.exit_code for each in result.unread))
     raise typer.Exit(EXIT_FOUND if result.at_least(threshold) and not exit_zero else EXIT_OK)

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import typer
 
+from natfix.cli.output import complain
 from natfix.errors import EXIT_DEFECT, EXIT_INTERRUPTED, NatfixError
 
 # For each command the module that holds a function of its name; it is imported when the command is called.
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         build(words)(args=words, prog_name="natfix")
     except NatfixError as error:
-        sys.stderr.write(f"natfix: {error}\n".encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+        complain(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

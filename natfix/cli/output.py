@@ -45,6 +45,11 @@ def emit_json(document: dict[str, Any]) -> None:
     write(json.dumps(document, indent=2) + "\n")
 
 
+def complain(text: object) -> None:
+    """Say what went wrong on standard error, as every error of natfix is told."""
+    sys.stderr.write(f"natfix: {text}\n".encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+
+
 def write(text: str) -> None:
     """Write *text* to standard output; what was no UTF-8 in a ruleset leaves as the bytes it was.
 

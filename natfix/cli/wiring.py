@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from natfix.errors import HostError, UsageError
+from natfix.errors import HostError, NatfixError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from natfix.app.advise import DockerHost
     from natfix.app.cluster import Cluster
@@ -34,15 +34,27 @@ if TYPE_CHECKING:
 STDIN = "-"
 
 
-def check(sources: Sequence[str], cidrs: Sequence[str], rules: Sequence[str]) -> CheckResult:
-    """Check the named texts, or this host when none is named."""
-    from natfix.app.check import check_host, check_texts, look_at_host  # noqa: PLC0415
+def check(
+    sources: Sequence[str],
+    cidrs: Sequence[str],
+    rules: Sequence[str],
+    *,
+    charts: bool = False,
+    told: Callable[[], None] = lambda: None,
+) -> CheckResult:
+    """Check the named texts, or this host when none is named.
+
+    Args:
+        sources: names of texts.
+        cidrs: the cluster, as far as the user told it.
+        rules: folders with further audit rules.
+        charts: whether a picture of each finding will be asked for.
+        told: called for each text that was looked at.
+    """
+    from natfix.app.check import check_host, look_at_host  # noqa: PLC0415
 
     if sources:
-        from natfix.app.cluster import told_cluster  # noqa: PLC0415
-        from natfix.host.files import HostFiles  # noqa: PLC0415
-
-        return check_texts(map(read_text, sources), told_cluster(cidrs, HostFiles()), catalogue(rules))
+        return _check_texts(sources, cidrs, rules, charts=charts, told=told)
     from natfix.host.filtering import HostFilters  # noqa: PLC0415
     from natfix.host.guard import NftGuardStore  # noqa: PLC0415
     from natfix.host.links import HostLinks  # noqa: PLC0415
@@ -50,7 +62,25 @@ def check(sources: Sequence[str], cidrs: Sequence[str], rules: Sequence[str]) ->
     stores = _stores(0)
     guards = NftGuardStore().read().guards
     found = clusters(cidrs, stores)
-    return check_host(look_at_host(stores, found, HostLinks(), catalogue(rules), guards=guards, filters=HostFilters()))
+    looked = look_at_host(stores, found, HostLinks(), catalogue(rules), guards=guards, filters=HostFilters())
+    return check_host(looked, charts=charts)
+
+
+def _check_texts(
+    sources: Sequence[str], cidrs: Sequence[str], rules: Sequence[str], *, charts: bool, told: Callable[[], None]
+) -> CheckResult:
+    from natfix.app.check import look_at_text  # noqa: PLC0415
+    from natfix.app.cluster import told_cluster  # noqa: PLC0415
+    from natfix.app.many import check_many  # noqa: PLC0415
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+    from natfix.host.workers import HostWorkers  # noqa: PLC0415
+
+    found, read = told_cluster(cidrs, HostFiles()), catalogue(rules)
+
+    def look(source: str) -> CheckResult:
+        return look_at_text(read_text(source), found, read, charts=charts)
+
+    return check_many(sources, look, HostWorkers(), told)
 
 
 def correct_text(source: str, cidrs: Sequence[str], rules: Sequence[str]) -> tuple[bytes, ChangeResult]:
@@ -135,7 +165,19 @@ def wishes(
         keep_connections=keep_connections,
         leave_guarded=leave_guarded,
         confirm=confirm,
+        keep_records=_keep_records(),
     )
+
+
+def _keep_records() -> int:
+    """How many records the history keeps whatever they are; settings that cannot be read keep nobody from a change."""
+    from natfix.app.config import read_config  # noqa: PLC0415
+    from natfix.app.retention import KEPT  # noqa: PLC0415
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+
+    with suppress(NatfixError):
+        return read_config(HostFiles()).history.keep or KEPT
+    return KEPT
 
 
 def machine(wait: int) -> Machine:
@@ -223,11 +265,12 @@ def _situate(orders: WatchOrders) -> Situation:
     from natfix.app.config import read_config  # noqa: PLC0415
     from natfix.app.planning import Wishes  # noqa: PLC0415
     from natfix.app.pursuit import Situation  # noqa: PLC0415
+    from natfix.app.retention import KEPT  # noqa: PLC0415
     from natfix.app.vigil import Patience  # noqa: PLC0415
     from natfix.host.files import HostFiles  # noqa: PLC0415
 
-    told = read_config(HostFiles()).watch
-    usual = Patience()
+    config = read_config(HostFiles())
+    told, usual = config.watch, Patience()
     patience = Patience(
         interval=orders.interval or told.interval or usual.interval,
         longest_pause=told.longest_pause or usual.longest_pause,
@@ -240,6 +283,7 @@ def _situate(orders: WatchOrders) -> Situation:
             persist=orders.persist,
             file=orders.file,
             keep_connections=orders.keep_connections,
+            keep_records=config.history.keep or KEPT,
         ),
         patience,
         settled=bool(found) and not any(cluster.guessed for cluster in found),

@@ -7,7 +7,7 @@ from typing import Any
 from natfix._version import __version__
 from natfix.audit import Finding
 from natfix.packets import Packet
-from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
+from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin, Group, Unread
 from natfix.ruleset import Rule
 
 SCHEMA = 1
@@ -20,6 +20,8 @@ def check_document(result: CheckResult) -> dict[str, Any]:
         tables=[_table(table) for table in result.tables],
         notes=list(result.notes),
         summary={str(severity): number for severity, number in result.counts()},
+        kinds=[_group(group) for group in result.groups],
+        unread=[_unread(each) for each in result.unread],
     )
 
 
@@ -36,6 +38,26 @@ def readable(text: str) -> str:
 def cluster_document(cluster: ClusterOrigin) -> dict[str, Any]:
     """One cluster and who says so."""
     return {"networks": [str(each) for each in cluster.networks], "origin": cluster.origin, "guessed": cluster.guessed}
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "id": group.kind.id,
+        "name": group.kind.name,
+        "severity": str(group.severity),
+        "findings": len(group.places),
+        "sources": group.sources,
+    }
+
+
+def _unread(each: Unread) -> dict[str, Any]:
+    return {
+        "source": readable(each.source),
+        "problem": readable(each.problem),
+        "line": each.line or None,
+        "column": each.column or None,
+        "hint": readable(each.hint) or None,
+    }
 
 
 def _table(table: CheckedTable) -> dict[str, Any]:

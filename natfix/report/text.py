@@ -7,31 +7,63 @@ from collections.abc import Iterable, Iterator
 from natfix.audit import Finding, Severity
 from natfix.packets import Packet
 from natfix.report.lines import Line, Style, shown
-from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
+from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin, Group
 from natfix.ruleset import Rule
+
+# Of more sources than this nobody reads every finding.
+EACH = 10
+SHOWN = 3
 
 _STYLES: dict[Severity, Style] = {Severity.HIGH: "bad", Severity.MEDIUM: "warn", Severity.LOW: "warn", Severity.INFO: "dim"}
 
 
 def check_lines(result: CheckResult) -> Iterator[Line]:
-    """What a check found."""
+    """What a check found: each finding, or with many sources each kind of finding, with its first case as an example."""
+    many = len(result.sources) > EACH
     yield from cluster_lines(result.clusters)
+    yield from _many_lines(result) if many else _each_lines(result)
+    yield Line()
+    if len(result.sources) > 1 and any(len(group.places) > 1 for group in result.groups):
+        yield from (_group_line(group) for group in result.groups)
+    yield from (Line(shown(f"not read: {each.source}: {each.problem}"), "bad") for each in result.unread)
+    yield verdict(result)
+
+
+def _each_lines(result: CheckResult) -> Iterator[Line]:
     for table in result.tables:
         subnets = f"; container subnets {', '.join(map(str, table.subnets))}" if table.subnets else ""
         yield Line(f"{table.source}: {count(table.rules, 'rule')} in nat POSTROUTING and what it reaches{subnets}", "dim")
     yield from (Line(f"note: {note}", "warn") for note in result.notes)
-    for table in result.tables:
-        for finding in table.findings:
-            yield Line()
-            yield from finding_lines(finding, table)
-    yield Line()
-    yield _summary(result)
+    for place in result.places:
+        yield Line()
+        yield from finding_lines(place.finding, place.table)
+
+
+def _many_lines(result: CheckResult) -> Iterator[Line]:
+    rules = sum(table.rules for table in result.tables)
+    yield Line(f"{len(result.sources)} sources, {count(len(result.tables), 'nat table')}, {rules} rules looked at", "dim")
+    yield from (Line(f"note: {note}", "warn") for note in result.notes[:EACH])
+    if len(result.notes) > EACH:
+        yield Line(f"note: {len(result.notes) - EACH} more notes; --format json has them all", "warn")
+    for group in result.groups:
+        first, *others = group.places
+        yield Line()
+        yield from finding_lines(first.finding, first.table)
+        if others:
+            yield Line(f"  also     {'; '.join(place_of(each.table, each.finding) for each in others[:SHOWN])}")
+        if len(others) > SHOWN:
+            yield Line(f"           and {len(others) - SHOWN} more; --format json has them all")
+
+
+def _group_line(group: Group) -> Line:
+    found = f"{count(len(group.places), 'finding')} in {count(group.sources, 'source')}"
+    return Line(f"{group.kind.id} {group.severity} {group.kind.name}: {found}", _STYLES[group.severity])
 
 
 def finding_lines(finding: Finding, table: CheckedTable | None = None) -> Iterator[Line]:
     """One finding, with the packet that proves it."""
     kind, rule = finding.kind, finding.rule
-    where = _place(table, finding) if table else f"{finding.table} {rule.chain}, rule {rule.number}"
+    where = place_of(table, finding) if table else f"{finding.table} {rule.chain}, rule {rule.number}"
     sure = "" if finding.certain else " (possible)"
     yield Line(f"{kind.id} {finding.severity}{sure} {kind.name}: {where}", _STYLES[finding.severity])
     yield Line(shown(f"    {rule}"), "strong")
@@ -44,7 +76,7 @@ def finding_lines(finding: Finding, table: CheckedTable | None = None) -> Iterat
         yield Line(shown(f"  depends  on what natfix cannot evaluate: {'; '.join(finding.unknown)}"))
     if finding.behind is not None:
         yield Line(f"  behind   rule {finding.behind.number} of {finding.behind.chain}, which comes first as long as it stands")
-    yield Line(f"  cure     {_cure(finding)}")
+    yield Line(f"  cure     {cure(finding)}")
 
 
 def cluster_lines(clusters: Iterable[ClusterOrigin]) -> Iterator[Line]:
@@ -55,7 +87,8 @@ def cluster_lines(clusters: Iterable[ClusterOrigin]) -> Iterator[Line]:
         yield Line(f"cluster {networks} (from {cluster.origin}{guess})", "warn" if cluster.guessed else "dim")
 
 
-def _place(table: CheckedTable, finding: Finding) -> str:
+def place_of(table: CheckedTable, finding: Finding) -> str:
+    """Where a finding is: the line of a file, or the number of a rule of a host."""
     rule = finding.rule
     if table.live:
         return f"{table.source}, {finding.table} {rule.chain}, rule {rule.number}"
@@ -73,7 +106,8 @@ def _way(path: Iterable[Rule]) -> str:
     return " -> ".join(f"{rule.chain} rule {rule.number} -{'g' if rule.is_goto else 'j'} {rule.target}" for rule in path)
 
 
-def _cure(finding: Finding) -> str:
+def cure(finding: Finding) -> str:
+    """What ends a finding."""
     if finding.correctable:
         return "natfix apply" + (" deletes it" if finding.kind.fix == "delete" else " excludes the cluster from it")
     if finding.kind.fix != "none":
@@ -81,14 +115,18 @@ def _cure(finding: Finding) -> str:
     return finding.kind.remediation.replace("\n", "\n           ")
 
 
-def _summary(result: CheckResult) -> Line:
+def verdict(result: CheckResult) -> Line:
+    """The whole result in one line."""
+    unread = f"; {count(len(result.unread), 'source')} could not be read" if result.unread else ""
     counts = [f"{number} {severity}" for severity, number in result.counts()]
     if not counts:
-        return Line("no rule hides a container address inside the cluster", "good")
+        clean = "no rule hides a container address inside the cluster"
+        return Line(f"{clean}{unread}", "bad" if unread else "good")
     found = f"{count(len(result.findings), 'finding')}: {', '.join(counts)}"
     if all(finding.shielded_by for finding in result.findings):
-        return Line(f"{found}; harmless behind the guard, no container address is hidden", "good")
-    return Line(found, "bad")
+        harmless = f"{found}; harmless behind the guard, no container address is hidden"
+        return Line(f"{harmless}{unread}", "bad" if unread else "good")
+    return Line(f"{found}{unread}", "bad")
 
 
 def count(number: int, thing: str) -> str:

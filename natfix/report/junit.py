@@ -1,0 +1,76 @@
+"""What a check found, as JUnit XML: a suite for each table, a test that failed for each finding.
+
+There is no standard; this is what Jenkins, GitLab, Azure and Gradle have in common: suites in order, counters, a class name
+and a name for each test, a message and a text for each failure. No times, so that same input gives same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from xml.sax.saxutils import escape, quoteattr
+
+from natfix.audit import Severity
+from natfix.report.lines import plain
+from natfix.report.model import CheckedTable, CheckResult, Place, Unread
+from natfix.report.svg import printable
+from natfix.report.text import finding_lines, place_of
+
+
+def junit_text(result: CheckResult, threshold: Severity = Severity.LOW) -> str:
+    """What a check found; findings at least as bad as *threshold* are failures, others are tests that passed with a word."""
+    tests = len(result.unread) + sum(max(1, len(table.findings)) for table in result.tables)
+    failures = sum(finding.severity >= threshold for finding in result.findings)
+    head = f"<testsuites{_counted(tests, failures, len(result.unread))}>"
+    return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', head, *_suites(result, threshold), "</testsuites>", ""])
+
+
+def _suites(result: CheckResult, threshold: Severity) -> Iterator[str]:
+    places = iter(result.places)
+    for table in result.tables:
+        own = [next(places) for _ in table.findings]
+        failures = sum(place.finding.severity >= threshold for place in own)
+        yield f"  <testsuite{_named('name', _suite(table))}{_counted(max(1, len(own)), failures, 0)}>"
+        if not own:
+            yield f'    <testcase{_named("classname", "natfix")} name="no rule hides a container address"/>'
+        for place in own:
+            yield from _case(place, threshold)
+        yield "  </testsuite>"
+    for each in result.unread:
+        yield f"  <testsuite{_named('name', each.source)}{_counted(1, 0, 1)}>"
+        yield from _error(each)
+        yield "  </testsuite>"
+
+
+def _suite(table: CheckedTable) -> str:
+    return f"{table.source} IPv{table.family.value} nat"
+
+
+def _case(place: Place, threshold: Severity) -> Iterator[str]:
+    finding = place.finding
+    text = _escaped(plain(finding_lines(finding, place.table)))
+    named = _named("classname", f"natfix.{finding.kind.id}") + _named("name", place_of(place.table, finding))
+    yield f"    <testcase{named}>"
+    if finding.severity >= threshold:
+        kind = _named("type", f"{finding.severity} {finding.kind.name}") + _named("message", finding.message)
+        yield f"      <failure{kind}>{text}</failure>"
+    else:
+        yield f"      <system-out>{text}</system-out>"
+    yield "    </testcase>"
+
+
+def _error(each: Unread) -> Iterator[str]:
+    yield f'    <testcase{_named("classname", "natfix")} name="can be read">'
+    yield f'      <error type="unreadable"{_named("message", each.problem)}>{_escaped(str(each))}</error>'
+    yield "    </testcase>"
+
+
+def _counted(tests: int, failures: int, errors: int) -> str:
+    return f' tests="{tests}" failures="{failures}" errors="{errors}" skipped="0"'
+
+
+def _named(name: str, value: str) -> str:
+    return f" {name}={quoteattr(printable(value))}"
+
+
+def _escaped(text: str) -> str:
+    return escape("\n".join(map(printable, text.split("\n"))))

@@ -1,0 +1,133 @@
+"""What a check found, as a SARIF 2.1.0 log: what code scanning of GitHub and GitLab, and many editors, read.
+
+Source: Static Analysis Results Interchange Format (SARIF) Version 2.1.0, OASIS Standard; section numbers below are its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+from natfix._version import __version__
+from natfix.audit import AuditRule, Finding, Severity
+from natfix.report.document import readable
+from natfix.report.model import CheckedTable, CheckResult, Place, Unread
+from natfix.report.text import cure
+from natfix.ruleset import Rule
+
+SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+# 3.27.10: a note is what a reader need not act on.
+_LEVELS: Final = {Severity.HIGH: "error", Severity.MEDIUM: "warning", Severity.LOW: "note", Severity.INFO: "note"}
+
+
+def sarif_document(result: CheckResult) -> dict[str, Any]:
+    """What a check found, as a SARIF log with one run."""
+    kinds = [group.kind for group in result.groups]
+    places = {kind.id: number for number, kind in enumerate(kinds)}
+    driver = {"name": "natfix", "semanticVersion": __version__, "rules": [_kind(kind) for kind in kinds]}
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "utf16CodeUnits",
+        "invocations": [_invocation(result)],
+        "results": [_result(place, places) for place in result.places],
+    }
+    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _kind(kind: AuditRule) -> dict[str, Any]:
+    text = f"{kind.rationale}\n\n{kind.remediation}"
+    references = "\n".join(f"- {each}" for each in kind.references)
+    made: dict[str, Any] = {
+        "id": kind.id,
+        "name": "".join(word.capitalize() for word in kind.name.split("-")),
+        "shortDescription": {"text": kind.summary},
+        "fullDescription": {"text": kind.rationale},
+        "help": {"text": text, "markdown": f"{text}\n\n{references}" if references else text},
+        "defaultConfiguration": {"level": _LEVELS[kind.severity]},
+        "properties": {"tags": ["networking", "nat"]},
+    }
+    address = next((each for each in kind.references if each.startswith("https://") and " " not in each), None)
+    return {**made, "helpUri": address} if address else made
+
+
+def _invocation(result: CheckResult) -> dict[str, Any]:
+    """What natfix says about the run itself; a source that could not be read makes it an unsuccessful one (3.20.14)."""
+    notes = [{"level": "note", "message": {"text": readable(note)}} for note in result.notes]
+    errors = [_unread(each) for each in result.unread]
+    return {"executionSuccessful": not errors, "toolExecutionNotifications": [*errors, *notes]}
+
+
+def _unread(each: Unread) -> dict[str, Any]:
+    place = _physical(each.source, each.line, each.column)
+    return {
+        "level": "error",
+        "message": {"text": readable(f"{each.problem}. {each.hint}" if each.hint else each.problem)},
+        "locations": [{"physicalLocation": place}],
+    }
+
+
+def _result(place: Place, places: dict[str, int]) -> dict[str, Any]:
+    finding, table = place.finding, place.table
+    made: dict[str, Any] = {
+        "ruleId": finding.kind.id,
+        "ruleIndex": places[finding.kind.id],
+        "level": _LEVELS[finding.severity],
+        "message": {"text": readable(_message(finding))},
+        "locations": [_location(finding.rule, finding.table, table)],
+        "partialFingerprints": {"natfixRule/v1": _fingerprint(finding, table)},
+        "properties": {"severity": str(finding.severity), "certain": finding.certain, "correctable": finding.correctable},
+    }
+    if finding.path:
+        made["codeFlows"] = [_flow(finding, table)]
+    if finding.behind:
+        made["relatedLocations"] = [_location(finding.behind, finding.table, table, "decides before as things stand")]
+    return made
+
+
+def _message(finding: Finding) -> str:
+    sure = "" if finding.certain else "possibly: "
+    shown = f" {finding.packet}: the source becomes {finding.becomes}." if finding.packet and finding.becomes else ""
+    return f"{sure}{finding.rule} {finding.message}.{shown} Cure: {' '.join(cure(finding).split())}"
+
+
+def _flow(finding: Finding, table: CheckedTable) -> dict[str, Any]:
+    """The packet's way, rule by rule (3.36)."""
+    steps = [{"location": _location(rule, finding.table, table, str(rule))} for rule in finding.path]
+    return {"message": {"text": str(finding.packet)}, "threadFlows": [{"locations": steps}]}
+
+
+def _location(rule: Rule, name: str, table: CheckedTable, message: str = "") -> dict[str, Any]:
+    """Where a rule stands: a chain of a table, and for a text the line (3.28)."""
+    logical = f"{table.source}/{name}/{rule.chain}/{rule.number}" if table.live else f"{name}/{rule.chain}/{rule.number}"
+    made: dict[str, Any] = {
+        "logicalLocations": [{"name": f"rule {rule.number} of {rule.chain}", "fullyQualifiedName": readable(logical)}]
+    }
+    if not table.live:
+        made["physicalLocation"] = _physical(table.source, rule.line, snippet=str(rule))
+    return {**made, "message": {"text": readable(message)}} if message else made
+
+
+def _physical(source: str, line: int, column: int = 0, snippet: str = "") -> dict[str, Any]:
+    place: dict[str, Any] = {"artifactLocation": {"uri": _uri(source)}}
+    if line:
+        region: dict[str, Any] = {"startLine": line}
+        if column:
+            region["startColumn"] = column
+        if snippet:
+            region["snippet"] = {"text": readable(snippet)}
+        place["region"] = region
+    return place
+
+
+def _uri(source: str) -> str:
+    """The name of a file as a URI reference: absolute for an absolute path, so that no reader guesses (3.4.3)."""
+    quoted = quote(source.encode("utf-8", "surrogateescape"), safe="/")
+    return f"file://{quoted}" if source.startswith("/") else quoted
+
+
+def _fingerprint(finding: Finding, table: CheckedTable) -> str:
+    """What stays when lines are added before the rule: its words, chain and source."""
+    words: Sequence[str] = (finding.kind.id, table.source, table.family.name, finding.table, str(finding.rule))
+    return hashlib.sha256("\0".join(words).encode("utf-8", "surrogateescape")).hexdigest()[:32]
