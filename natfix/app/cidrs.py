@@ -1,10 +1,11 @@
-"""Networks as people write them: strictly from whoever can be asked again, leniently from what is found on a host."""
+"""Networks as people write them for natfix: read strictly, as they can be asked again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from natfix.errors import UsageError
+from natfix.routing.cidrs import merge
 from natfix.ruleset import Network, has_host_bits, parse_network
 
 _EXAMPLE = "Name the network that holds the container subnets of all hosts, such as 172.7.0.0/16 or fd00:7::/48."
@@ -26,20 +27,6 @@ def parse_cidrs(texts: Iterable[str], origin: str) -> tuple[Network, ...]:
     return merge(_parse_cidr(part.strip(), origin) for text in texts for part in text.split(","))
 
 
-def read_cidrs(text: str) -> tuple[Network, ...]:
-    """Read what another program has in force, host bits cut off as they do, unusable parts passed over as flannel does."""
-    return merge(_usable(text.split(",")))
-
-
-def merge(networks: Iterable[Network]) -> tuple[Network, ...]:
-    """Sort *networks* and leave out those inside another; neighbours stay apart, so that nobody reads what nobody wrote."""
-    kept: list[Network] = []
-    for network in sorted(networks, key=lambda one: (one.version, int(one.network_address), one.prefixlen)):
-        if not (kept and _holds(kept[-1], network)):
-            kept.append(network)
-    return tuple(kept)
-
-
 def _parse_cidr(text: str, origin: str) -> Network:
     if not text.partition("/")[2] or "%" in text:
         raise UsageError(f"{origin}: {text or 'an empty text'} is no network with a prefix length", hint=_EXAMPLE)
@@ -53,17 +40,3 @@ def _parse_cidr(text: str, origin: str) -> Network:
     if unaligned:
         raise UsageError(f"{origin}: {text} has host bits; did you mean {network}?")
     return network
-
-
-def _usable(texts: Iterable[str]) -> Iterator[Network]:
-    for text in texts:
-        try:
-            network = parse_network(text.strip())
-        except ValueError:
-            continue
-        if network.prefixlen:
-            yield network
-
-
-def _holds(outer: Network, inner: Network) -> bool:
-    return outer.version == inner.version and inner.subnet_of(outer)  # type: ignore[arg-type]  # Same version.

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from natfix.app.cidrs import merge, parse_cidrs, read_cidrs
+from natfix.app.cidrs import parse_cidrs
 from natfix.app.config import read_config
 from natfix.app.ports import Files, Links, Process, Processes
 from natfix.app.sources.component_config import top_level_text
 from natfix.app.sources.flags import flag
-from natfix.app.sources.subnet_env import DEFAULT_PATH, NETWORK_KEYS, SubnetEnv
 from natfix.errors import HostError
+from natfix.routing.cidrs import merge, read_cidrs
+from natfix.routing.subnet_env import DEFAULT_PATH, NETWORK_KEYS, SubnetEnv
 from natfix.ruleset import Family, Network, family_of
 
 __all__ = ["Cluster", "find_cluster", "parse_cidrs", "told_cluster"]

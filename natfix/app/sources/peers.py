@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from natfix.app.cidrs import merge
 from natfix.app.ports import Interface, Route
+from natfix.routing.cidrs import merge
 from natfix.ruleset import Family, Network, family_of
 
 # How much shorter than a host's prefix a cluster's may be: flannel and Kubernetes hand out /24 of a /16, /64 of a /48.

@@ -1,8 +1,8 @@
-"""Networks as people write them: strict where somebody can be asked again, lenient where not."""
+"""natfix/app/cidrs.py: networks as people write them for natfix."""
 
 import pytest
 
-from natfix.app.cidrs import parse_cidrs, read_cidrs
+from natfix.app.cidrs import parse_cidrs
 from natfix.errors import UsageError
 
 
@@ -59,11 +59,3 @@ def test_what_is_no_network_is_refused_with_an_example(text: str) -> None:
         parse_cidrs([text], "--cluster-cidr")
     assert error.value.hint is not None
     assert "172.7.0.0/16" in error.value.hint
-
-
-def test_what_another_program_has_in_force_loses_its_host_bits() -> None:
-    assert [str(network) for network in read_cidrs("172.7.21.1/24,fd00::1/64")] == ["172.7.21.0/24", "fd00::/64"]
-
-
-def test_what_another_program_cannot_mean_is_passed_over() -> None:
-    assert [str(network) for network in read_cidrs("nonsense, 0.0.0.0/0,,10.244.0.0/16")] == ["10.244.0.0/16"]
