@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
@@ -31,6 +32,20 @@ class Subnet:
     def __post_init__(self) -> None:
         if self.ipv4 is None and self.ipv6 is None:
             raise ValueError("a subnet needs a network of one family at least")
+
+    @classmethod
+    def of(cls, networks: Iterable[Network]) -> Subnet:
+        """Put the networks of a host together, one of each family at most.
+
+        Raises:
+            ValueError: there is none, or two of one family.
+        """
+        every = tuple(networks)
+        found = {network.version: network for network in every}
+        if len(found) < len(every):
+            raise ValueError(f"a subnet has one network of each family, not {' and '.join(map(str, every))}")
+        ipv4, ipv6 = found.get(4), found.get(6)
+        return cls(ipv4 if isinstance(ipv4, IPv4Network) else None, ipv6 if isinstance(ipv6, IPv6Network) else None)
 
     @classmethod
     def parse_key(cls, key: str) -> Subnet:
