@@ -15,7 +15,9 @@ from natfix.app.machine import Machine
 from natfix.app.planning import Planned, PlannedTable, Wishes, plan_change
 from natfix.app.ports import Rewritten
 from natfix.app.record import FileChange, Journey, TableChange, journeys, new_id
+from natfix.app.retention import prune
 from natfix.app.undo import take_back
+from natfix.app.undone import resume
 from natfix.errors import ConflictError, HostError, NatfixError, RolledBackError
 from natfix.report.changes import ChangeResult
 
@@ -45,8 +47,8 @@ def apply_change(machine: Machine, wishes: Wishes, verb: str = "apply") -> Chang
     with machine.turnstile.hold():
         planned = plan_change(machine, wishes)
         if not planned:
-            _settle(machine)
-            return _result(planned, verb)
+            _settle(machine, wishes)
+            return replace(_result(planned, verb), notes=(*planned.notes, *_resume(machine, wishes)))
         _rehearse(machine, planned)
         course = _Course(machine, wishes, _begin(machine, planned, wishes, verb))
         try:
@@ -54,20 +56,35 @@ def apply_change(machine: Machine, wishes: Wishes, verb: str = "apply") -> Chang
         except BaseException as error:
             course.take_back(error)
             raise
-        _settle(machine)
-        result = replace(_result(planned, verb), done=True, id=course.journey.id, confirm_within=wishes.confirm)
+        _settle(machine, wishes)
+        result = replace(
+            _result(planned, verb),
+            done=True,
+            id=course.journey.id,
+            confirm_within=wishes.confirm,
+            notes=(*planned.notes, *_resume(machine, wishes)),
+        )
         return result if wishes.keep_connections else _forget_connections(machine, planned, result)
 
 
-def _settle(machine: Machine) -> None:
-    """Note that changes during which natfix was killed are whole now; they can be undone like any other.
+def _settle(machine: Machine, wishes: Wishes) -> None:
+    """Note that changes during which natfix was killed are whole now, to be undone like any other; give up old records.
 
-    Nobody is at work on them: this natfix holds the turnstile. A note that cannot be made now is made the next time.
+    Nobody is at work on them: this natfix holds the turnstile. What cannot be done now is done the next time.
     """
     with contextlib.suppress(HostError):
         for journey in journeys(machine.history):
             if journey.state == "started":
                 machine.history.save(journey.in_state("done").record())
+        prune(machine.history, wishes.keep_records)
+
+
+def _resume(machine: Machine, wishes: Wishes) -> tuple[str, ...]:
+    """When this is a person's word, it ends what an undo before it had natfix leave alone."""
+    if wishes.leave_undone:
+        return ()
+    saved = machine.saved.paths().values() if wishes.file is None else (wishes.file,)
+    return resume(machine, kernel=wishes.kernel, files=saved if wishes.persist else ())
 
 
 class _Course:

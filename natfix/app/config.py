@@ -8,6 +8,9 @@ Every key, with what it may hold::
     interval = 60               # seconds from one slow look to the next
     longest-pause = 60          # seconds at most between two corrections of a rule that somebody keeps putting back
 
+    [history]                   # what `natfix history` shows
+    keep = 100                  # the newest records that stay whatever they are; older ones stay while they are of use
+
 The file is read strictly: a key natfix does not know is an error, for what is misspelt would be ignored for years.
 """
 
@@ -39,6 +42,17 @@ class WatchConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryConfig:
+    """How much is remembered.
+
+    Attributes:
+        keep: how many of the newest records stay whatever they are; None when the file does not tell.
+    """
+
+    keep: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The settings of one host.
 
@@ -46,11 +60,13 @@ class Config:
         source: the file they come from, whether or not it is there.
         cluster_cidrs: the cluster's networks; empty when the file does not tell.
         watch: how the watcher treats time.
+        history: how much is remembered.
     """
 
     source: str = CONFIG_PATH
     cluster_cidrs: tuple[Network, ...] = ()
     watch: WatchConfig = field(default_factory=WatchConfig)
+    history: HistoryConfig = field(default_factory=HistoryConfig)
 
 
 def read_config(files: Files, path: str = CONFIG_PATH) -> Config:
@@ -118,6 +134,28 @@ def _read_watch(value: object, place: str) -> WatchConfig:
     return WatchConfig(**_read_table(value, _WATCH_SETTINGS, place))
 
 
+def _read_history(value: object, place: str) -> HistoryConfig:
+    """Read the table [history].
+
+    Raises:
+        ConfigError: it is no table, or holds something impossible.
+    """
+    if not isinstance(value, dict):
+        raise ConfigError(f"{place} must be a table", hint="Write it as: [history]")
+    return HistoryConfig(**_read_table(value, _HISTORY_SETTINGS, place))
+
+
+def _read_count(value: object, place: str) -> int:
+    """Read how many records stay.
+
+    Raises:
+        ConfigError: it is no whole number, less than one, or beyond what is read at each change.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_RECORDS:
+        raise ConfigError(f"{place} must be a whole number, 1 to {_MOST_RECORDS}", hint="Write it as: keep = 100")
+    return value
+
+
 def _read_seconds(value: object, place: str) -> float:
     """Read a number of seconds.
 
@@ -131,6 +169,7 @@ def _read_seconds(value: object, place: str) -> float:
 
 
 _MOST_SECONDS: Final = 86_400
+_MOST_RECORDS: Final = 10_000
 _Known: TypeAlias = Mapping[str, tuple[str, Callable[[object, str], Any]]]
 
 # For each key the field it sets, and how its value is read.
@@ -138,7 +177,9 @@ _WATCH_SETTINGS: Final[_Known] = {
     "interval": ("interval", _read_seconds),
     "longest-pause": ("longest_pause", _read_seconds),
 }
+_HISTORY_SETTINGS: Final[_Known] = {"keep": ("keep", _read_count)}
 _SETTINGS: Final[_Known] = {
     "cluster-cidr": ("cluster_cidrs", _read_cidrs),
     "watch": ("watch", _read_watch),
+    "history": ("history", _read_history),
 }

@@ -14,6 +14,7 @@ from natfix.app.vigil import Fight
 from natfix.app.watch_ports import Chronicle, Entry, Level, Meter, Notifier
 from natfix.app.watch_state import StateFile, WatchState
 from natfix.errors import NatfixError
+from natfix.report.changes import LeftAlone
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,14 @@ class Done:
     """How a correction went.
 
     Attributes:
-        seconds: from hearing of the change to the end of the commit.
+        seconds: from hearing of the wrong rule first to the end of the commit.
+        look: the part of it that the last look took; the rest natfix waited, in a fight or for others.
         writers: who changed rules just before, the last one last.
         change: names it for ``natfix undo``; empty for one that was recorded before.
     """
 
     seconds: float
+    look: float
     writers: Sequence[str]
     change: str
 
@@ -64,6 +67,7 @@ class Ledger:
         self._findings: dict[str, int] = {}
         self._fights: dict[str, str] = {}
         self._told: set[str] = set()
+        self._left: tuple[LeftAlone, ...] = ()
         self._changed = True
 
     @property
@@ -79,6 +83,10 @@ class Ledger:
         parts = [f"{sum(self._findings.values())} findings left", f"{self._state.corrections} corrections"]
         if self._fights:
             parts.append(f"{len(self._fights)} rules are put back again and again")
+        if self._left:
+            parts.append(f"{len(self._left)} left alone, as undone")
+        if self._state.unrecorded:
+            parts.append(f"not recorded: {self._state.unrecorded}")
         if self._state.unsaved:
             parts.append(f"not saved for the next boot: {self._state.unsaved}")
         return ", ".join(parts)
@@ -108,6 +116,33 @@ class Ledger:
             "lost", f"more happened in {variant} than the kernel could tell; natfix looks at everything", level="warning"
         )
 
+    def left_alone(self, told: Sequence[LeftAlone]) -> None:
+        """Somebody has undone something, or wants it corrected again: each is told once."""
+        before = {(each.place, each.rule) for each in self._left}
+        after = {(each.place, each.rule) for each in told}
+        for each in told:
+            if (each.place, each.rule) not in before:
+                self._tell(
+                    "left",
+                    f"natfix leaves this alone, for {each.change} was undone at {each.since}: {each}. "
+                    "It is not corrected any more, whoever writes it, until somebody says: natfix apply",
+                    _fields_of(each),
+                    "warning",
+                )
+        for each in self._left:
+            if (each.place, each.rule) not in after:
+                self._tell("resumed", f"natfix corrects this again, as somebody wants it: {each}", _fields_of(each))
+        self._left = tuple(told)
+        self._changed = True
+
+    def owes(self, refusal: NatfixError | None) -> None:
+        """Corrections were made whose record the disk refuses; or all of them are recorded."""
+        why = refusal.message if refusal else ""
+        self._changed |= self._state.unrecorded != why
+        self._state.unrecorded = why
+        if refusal:
+            self._once(f"corrected, but natfix undo does not know of it yet: {why}", refusal, "warning")
+
     def found(self, backend: Backend, findings: int) -> None:
         """A table was looked at."""
         self._changed |= self._findings.get(str(backend)) != findings
@@ -115,20 +150,22 @@ class Ledger:
 
     def corrected(self, backend: Backend, correction: Correction, done: Done) -> None:
         """A rule was corrected."""
-        micros = round(done.seconds * 1_000_000)
+        micros, look = round(done.seconds * 1_000_000), round(done.look * 1_000_000)
         self._audience.meter.corrected(str(backend), done.seconds)
         self._state.corrections += 1
         self._state.last = f"{self._time()} {correction.kind}"
         self._changed = True
         who = f" of {done.writers[-1]}" if done.writers else ""
+        waited = f" ({look} us since the last look began; it was held back until then)" if look != micros else ""
         self._tell(
             "corrected",
-            f"corrected {micros} us after the change{who}: {correction.kind} is now {correction.after}",
+            f"corrected {micros} us after the change{who}{waited}: {correction.kind} is now {correction.after}",
             {
                 "backend": str(backend),
                 "before": correction.before,
                 "after": correction.after,
                 "microseconds": micros,
+                "look_microseconds": look,
                 "writers": list(done.writers),
                 "repeated": not done.change,
                 "change": done.change or None,
@@ -224,6 +261,10 @@ class Ledger:
 
     def _time(self) -> str:
         return self._audience.clock.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _fields_of(left: LeftAlone) -> Mapping[str, Any]:
+    return {"place": left.place, "rule": left.rule or None, "change": left.change}
 
 
 def _why(error: NatfixError) -> Mapping[str, Any]:

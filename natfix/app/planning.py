@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from natfix.app.check import UNKNOWN_CLUSTER_HINT, Looked, look_at_host
 from natfix.app.cluster import Cluster
 from natfix.app.machine import Machine
 from natfix.app.ports import RulesetStore
+from natfix.app.record import journeys
+from natfix.app.retention import KEPT
+from natfix.app.undone import Undone, undone_of
 from natfix.audit import AuditRule, Finding, Subject
 from natfix.errors import UnsupportedError, UsageError
 from natfix.plan import Plan, compile_script, corrections, repair, rewrite, ruleset_diff, same_text, save_into, text_diff
@@ -111,7 +114,9 @@ class Wishes:
         file: a file to save to instead of the one the host restores.
         keep_connections: leave tracked connections alone.
         leave_guarded: leave rules alone that the guard makes harmless.
+        leave_undone: leave alone what a person has undone: for what natfix does by itself.
         confirm: undo everything after so many seconds unless confirmed; 0 for no such thing.
+        keep_records: how many of the newest records the history keeps whatever they are.
     """
 
     clusters: Sequence[Cluster]
@@ -122,7 +127,9 @@ class Wishes:
     file: str | None = None
     keep_connections: bool = False
     leave_guarded: bool = False
+    leave_undone: bool = False
     confirm: float = 0
+    keep_records: int = KEPT
 
 
 def plan_change(machine: Machine, wishes: Wishes) -> Planned:
@@ -135,9 +142,11 @@ def plan_change(machine: Machine, wishes: Wishes) -> Planned:
     guards = machine.guard.read().guards
     looked = look_at_host(machine.stores, wishes.clusters, machine.links, wishes.catalogue, guards=guards)
     _refuse_unknown(looked)
-    tables = tuple(_plan_table(store, each, wishes) for store, each in zip(machine.stores, looked, strict=True))
+    undone = undone_of(journeys(machine.history)) if wishes.leave_undone else Undone()
+    tables = tuple(_plan_table(store, each, wishes, undone) for store, each in zip(machine.stores, looked, strict=True))
     files, notes = _plan_files(machine, tables, wishes) if wishes.persist else ((), ())
-    planned = Planned(tables, files, notes)
+    kept = tuple(file for file in files if file.path not in undone.files)
+    planned = Planned(tables, kept, (*notes, *_left_alone(undone, looked, files)))
     _refuse_guess(planned)
     return planned
 
@@ -160,8 +169,21 @@ def _refuse_guess(planned: Planned) -> None:
             )
 
 
-def _plan_table(store: RulesetStore, looked: Looked, wishes: Wishes) -> PlannedTable:
-    wanted = [each for each in looked.checked.findings if not (wishes.leave_guarded and each.shielded_by)]
+def _left_alone(undone: Undone, looked: Iterable[Looked], files: Iterable[PlannedFile]) -> Iterator[str]:
+    """Tell of what would be corrected but for an undo."""
+    wrong = {(each.checked.source, str(finding.rule)) for each in looked for finding in each.checked.findings}
+    wrong |= {(file.path, "") for file in files}
+    for left in undone.told:
+        if (left.place, left.rule) in wrong:
+            yield f"left alone, for {left.change} was undone: {left}; correct it again with: natfix apply"
+
+
+def _plan_table(store: RulesetStore, looked: Looked, wishes: Wishes, undone: Undone) -> PlannedTable:
+    wanted = [
+        each
+        for each in looked.checked.findings
+        if not (wishes.leave_guarded and each.shielded_by) and not undone.holds(store.backend, each.rule)
+    ]
     plan = repair(looked.subject, wanted) if wishes.kernel else Plan()
     return PlannedTable(store, looked, plan, rewrite(looked.ruleset, looked.subject.table, plan) if plan else looked.ruleset)
 

@@ -277,6 +277,22 @@ class History(Protocol):
         """
         ...
 
+    def remove(self, id_: str) -> None:
+        """Give up a record, whole or not at all; one that is not there is no error.
+
+        Raises:
+            HostError: it cannot be removed.
+        """
+        ...
+
+    def stamp(self) -> object | None:
+        """Something that is another one after each change of the history, at the cost of microseconds; None when unsure.
+
+        Raises:
+            HostError: it cannot be told.
+        """
+        ...
+
 
 class Turnstile(Protocol):
     """One natfix at a time."""

@@ -5,10 +5,14 @@ is in the rules that are looked at; what comes after it is an event that is stil
 
 A correction that natfix has not made since it was started goes the whole way of ``natfix apply``: rehearsal, record, commit, a
 look back. One whose words are rehearsed and recorded is committed at once, because a pod's address is hidden until then.
+
+What a person has undone is left alone (natfix/app/undone.py). The history says what that is, and is asked once more when the
+turnstile is held: whoever undoes something writes that down before the kernel hears of it, and holds the turnstile meanwhile.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -19,11 +23,13 @@ from natfix.app.guard import ensure
 from natfix.app.judgement import Correction, Judge, Verdict
 from natfix.app.ledger import Done, Ledger
 from natfix.app.machine import Machine
+from natfix.app.owed import OwedHistory
 from natfix.app.planning import Wishes
 from natfix.app.ports import Backend, Rewritten, Variant
+from natfix.app.undone import Reminder
 from natfix.app.vigil import Patience, Vigil
 from natfix.app.watch_ports import Event, WatchedStore, WatchedTables
-from natfix.errors import ConflictError, NatfixError, RolledBackError, UsageError
+from natfix.errors import BusyError, ConflictError, HostError, NatfixError, RolledBackError, UsageError
 from natfix.ruleset import Ruleset, Table
 
 VERB: Final = "watch"
@@ -65,13 +71,15 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """One nat table as it was looked at."""
+    """One nat table as it was looked at, what had happened to it, and when natfix heard of that."""
 
     store: WatchedStore
     ruleset: Ruleset
     table: Table
     verdict: Verdict
     wanted: tuple[Correction, ...]
+    events: tuple[Event, ...]
+    began: float
 
 
 class Pursuit:
@@ -90,8 +98,12 @@ class Pursuit:
         self._ledger = ledger
         self._situation = situation
         self._judge = Judge(field.machine.links, situation.wishes)
+        self._history = OwedHistory(field.machine.history)
+        self._reminder = Reminder(self._history)
         self._rehearsed: set[object] = set()
         self._settled: dict[Backend, tuple[int, object]] = {}
+        # For each rule that is wrong when natfix heard of it first: a correction may have to wait, or to be tried again.
+        self._heard: dict[Backend, dict[str, float]] = {}
         self._unsaved = situation.wishes.persist
         self._guarded = False
 
@@ -126,11 +138,12 @@ class Pursuit:
         for _ in range(_ATTEMPTS):
             start = self._field.monotonic()
             wrong = 0
+            self._heed()
             # One after the other: what is wrong in the first is corrected before the second is looked at.
-            for view in self._views(variants):
+            for view in self._views(variants, heard, start):
                 if view.wanted:
                     wrong += 1
-                    self._correct(view, heard, start)
+                    self._correct(view)
                     rewritten += view.verdict.rewritten
             if not wrong:
                 self._keep_guard(variants, sure=slow or not heard)
@@ -146,58 +159,87 @@ class Pursuit:
         self._clear_up(rewritten)
         if self._unsaved and (slow or rewritten):
             self._save()
+        if slow or rewritten:
+            self._record()
 
-    def _views(self, variants: frozenset[Variant]) -> Iterator[_View]:
+    def _heed(self) -> bool:
+        """Learn what a person has undone; tell whether that is something new."""
+        try:
+            news = self._reminder.look()
+        except NatfixError as error:
+            self._ledger.remark(error, "what was undone since cannot be told, and may be corrected again")
+            return False
+        if news:
+            self._ledger.left_alone(self._reminder.undone.told)
+        return news
+
+    def _views(self, variants: frozenset[Variant], events: Sequence[Event], start: float) -> Iterator[_View]:
         """Look at every table that may have changed."""
         for store in self._field.tables.active(variants):
-            stamp, surroundings = store.stamp(), self._judge.surroundings
+            stamp, surroundings = store.stamp(), (self._judge.surroundings, self._reminder.undone)
             if stamp is not None and self._settled.get(store.backend) == (stamp, surroundings):
                 continue
-            view = self._view(store)
+            view = self._view(store, events, start)
             self._ledger.found(store.backend, len(view.verdict.findings))
             self._settled.pop(store.backend, None)
-            if stamp is not None and not view.verdict.corrections:
+            if stamp is not None and not self._heard[store.backend]:
                 self._settled[store.backend] = stamp, surroundings
             yield view
 
-    def _view(self, store: WatchedStore) -> _View:
+    def _view(self, store: WatchedStore, events: Sequence[Event], start: float) -> _View:
         ruleset = store.read()
         table = ruleset.table("nat", store.backend.family)
         assert table is not None, "a store always gives its nat table"  # noqa: S101
         if not self._situation.wishes.clusters and any(table.places.values()):
             raise UsageError("no cluster CIDR is known, so nothing can be corrected", hint=UNKNOWN_CLUSTER_HINT)
         verdict = self._judge.verdict(store.backend, ruleset)
-        now = self._field.monotonic()
-        wanted = tuple(each for each in verdict.corrections if not self._vigil.holds(each.kind, now))
-        return _View(store, ruleset, table, verdict, wanted)
-
-    def _correct(self, view: _View, events: Sequence[Event], start: float) -> None:
-        """Make the corrections that one table needs."""
-        mine = [event for event in events if event.variant in {None, view.store.backend.variant}]
+        backend, now = store.backend, self._field.monotonic()
+        wrong = [each for each in verdict.corrections if not self._reminder.undone.holds_all(backend, each.plan)]
+        mine = tuple(event for event in events if event.variant in {None, backend.variant})
         began = min((event.at for event in mine), default=start)
+        known = self._heard.get(backend, {})
+        self._heard[backend] = {each.kind: known.get(each.kind, began) for each in wrong}
+        wanted = tuple(each for each in wrong if not self._vigil.holds(each.kind, now))
+        return _View(store, ruleset, table, verdict, wanted, mine, began)
+
+    def _correct(self, view: _View) -> None:
+        """Make the corrections that one table needs."""
         change = ""
         if all(each.words in self._rehearsed for each in view.wanted):
             try:
-                self._commit(view)
+                if not self._commit(view):
+                    return  # Somebody has undone it meanwhile.
             except ConflictError:
                 return  # The rule has gone meanwhile, or has become another one: the next look tells.
         else:
-            change = self._apply(view, mine)
-        done = Done(self._field.monotonic() - began, [str(event.writer) for event in mine if event.writer], change)
+            change = self._apply(view)
+            if not change:
+                return  # As above.
+        heard, now = self._heard[view.store.backend], self._field.monotonic()
+        writers = [str(event.writer) for event in view.events if event.writer]
         for correction in view.wanted:
+            done = Done(now - heard.pop(correction.kind, view.began), now - view.began, writers, change)
             self._rehearsed.add(correction.words)
             self._ledger.corrected(view.store.backend, correction, done)
-            self._count(correction, mine)
+            self._count(correction, view.events)
 
-    def _commit(self, view: _View) -> None:
+    def _commit(self, view: _View) -> bool:
+        """Commit at once, unless somebody has undone something between the look and now; tell whether it was done."""
         script = view.verdict.transaction(view.wanted, view.ruleset, view.table)
         with self._field.machine.turnstile.hold():
+            if self._heed():
+                return False
             view.store.commit(script)
+        return True
 
-    def _apply(self, view: _View, events: Sequence[Event]) -> str:
-        """Go the whole way of ``natfix apply``; files come later, for a pod's address is hidden until the rules are right."""
-        machine = replace(self._field.machine, stores=(view.store,))
-        wishes = replace(self._situation.wishes, persist=False, kernel=True, keep_connections=True)
+    def _apply(self, view: _View) -> str:
+        """Go the whole way of ``natfix apply``; files come later, for a pod's address is hidden until the rules are right.
+
+        Returns:
+            The name of the change; empty when there was nothing to change any more.
+        """
+        machine = replace(self._field.machine, stores=(view.store,), history=self._history)
+        wishes = replace(self._situation.wishes, persist=False, kernel=True, keep_connections=True, leave_undone=True)
         self._unsaved = self._situation.wishes.persist
         try:
             return apply_change(machine, wishes, VERB).id
@@ -205,8 +247,14 @@ class Pursuit:
             # Somebody writes faster than natfix looks. It is recorded, and counts as a round of a fight.
             for correction in view.wanted:
                 self._rehearsed.add(correction.words)
-                self._count(correction, events)
+                self._count(correction, view.events)
             raise
+
+    def _record(self) -> None:
+        """Tell what the disk refused to take down, and try it again."""
+        with contextlib.suppress(BusyError, HostError):
+            self._history.settle(self._field.machine.turnstile)
+        self._ledger.owes(self._history.refusal)
 
     def _count(self, correction: Correction, events: Sequence[Event]) -> None:
         writers = [event.writer for event in events if event.writer]
@@ -240,7 +288,7 @@ class Pursuit:
         """Bring the corrections into the files that are loaded at boot; what refuses that is tried again at a slow look."""
         machine = replace(self._field.machine, stores=tuple(self._field.tables.active()))
         try:
-            result = apply_change(machine, replace(self._situation.wishes, kernel=False), VERB)
+            result = apply_change(machine, replace(self._situation.wishes, kernel=False, leave_undone=True), VERB)
         except NatfixError as error:
             self._ledger.unsaved(error)
             return

@@ -60,6 +60,8 @@ class Journey:
         session: the login it was made from, when it waits for a confirmation.
         version: the natfix that made it.
         guard: what it changes of the guard; None for a change that is not about it.
+        left: the backends and files that natfix leaves alone by itself since a person undid this change in them.
+        ended: when that was; None when nobody did.
     """
 
     id: str
@@ -71,10 +73,17 @@ class Journey:
     session: str = ""
     version: str = __version__
     guard: GuardChange | None = None
+    left: tuple[str, ...] = ()
+    ended: datetime | None = None
 
     def in_state(self, state: State) -> Journey:
         """The same change, further on."""
         return replace(self, state=state)
+
+    def left_alone(self, now: datetime) -> Journey:
+        """The same change, which a person undoes *now*: all of it that natfix would do again by itself is to be left alone."""
+        files = (each.path for each in self.files if each.family is not None)
+        return replace(self, left=(*dict.fromkeys(str(each.backend) for each in self.tables), *files), ended=now)
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -111,6 +120,8 @@ class Journey:
                     for each in self.files
                 ],
                 "guard": None if self.guard is None else self.guard.to_json(),
+                "left": list(self.left),
+                "ended": None if self.ended is None else self.ended.isoformat(),
             },
         )
 
@@ -133,6 +144,9 @@ class Journey:
                 session=data["session"],
                 version=data["version"],
                 guard=_guard(data.get("guard")),
+                # natfix did not write these two at first.
+                left=tuple(data.get("left", ())),
+                ended=datetime.fromisoformat(ended) if (ended := data.get("ended")) else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise HostError(
@@ -169,8 +183,9 @@ def journeys(history: History) -> tuple[Journey, ...]:
 def new_id(history: History, now: datetime) -> str:
     """A name for a change begun *now*: sortable, and not taken yet."""
     stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    taken = sum(record.id.startswith(stamp) for record in history.records())
-    return f"{stamp}-{taken + 1}"
+    # Not their number: the oldest of this second may have been given up.
+    taken = (int(record.id.rpartition("-")[2]) for record in history.records() if record.id.startswith(f"{stamp}-"))
+    return f"{stamp}-{max(taken, default=0) + 1}"
 
 
 def find(known: Sequence[Journey], wanted: str | None, states: Sequence[State]) -> Journey | None:

@@ -17,6 +17,8 @@ from natfix.report.changes import Change, ChangeResult
 def restore(machine: Machine, clusters: Sequence[Cluster], wishes: Wishes) -> ChangeResult:
     """Put the guard back, then correct the rules: what refuses the one does not keep the other from its work.
 
+    What a person has undone is left alone, and told.
+
     Args:
         machine: the host.
         clusters: for the guard, those of both families.
@@ -31,7 +33,7 @@ def restore(machine: Machine, clusters: Sequence[Cluster], wishes: Wishes) -> Ch
         kept = ensure(machine, clusters).changes
     except NatfixError as error:
         refusal = error
-    result = apply_change(machine, wishes)
+    result = apply_change(machine, replace(wishes, leave_undone=True))
     if refusal is not None:
         raise refusal
     return replace(result, done=result.done or bool(kept), changes=(*kept, *result.changes))

@@ -8,6 +8,7 @@ from natfix.app.guard import look as look_at_guard
 from natfix.app.machine import Machine
 from natfix.app.planning import PlannedTable, Wishes, plan_change
 from natfix.app.record import journeys
+from natfix.app.undone import undone_of
 from natfix.app.watch_state import read_watcher
 from natfix.audit.guard import table_name
 from natfix.report.changes import PlaceStatus, Status
@@ -27,7 +28,8 @@ def look(machine: Machine, wishes: Wishes) -> Status:
         PlaceStatus(path, None, right=path not in changing)
         for path in dict.fromkeys((*machine.saved.paths().values(), *(file.path for file in planned.files)))
     ]
-    past = [journey.past() for journey in journeys(machine.history)]
+    known = journeys(machine.history)
+    past = [journey.past() for journey in known]
     return Status(
         places=(*tables, *files, *_guard(machine, wishes)),
         clusters=planned.clusters,
@@ -35,6 +37,7 @@ def look(machine: Machine, wishes: Wishes) -> Status:
         waiting=tuple(each for each in past if each.state in {"waiting", "started"}),
         notes=planned.notes,
         watcher=read_watcher(machine.files),
+        left=undone_of(known).told,
     )
 
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from natfix.app.machine import Machine
 from natfix.app.ports import RulesetStore
 from natfix.app.record import UNDOABLE, FileChange, Journey, find, journeys
 from natfix.audit.guard import table_name
-from natfix.errors import NatfixError, UsageError
+from natfix.errors import HostError, NatfixError, UsageError
 from natfix.plan import Plan, compile_script, inverse, rewrite, ruleset_diff, take_from, text_diff
 from natfix.plan.guard import GuardChange
 from natfix.report.changes import Change, ChangeResult
 from natfix.ruleset import Ruleset
+
+LEFT_ALONE: Final = (
+    "natfix watch and natfix restore, which units call, leave alone what is undone, also when Docker writes it anew; "
+    "that ends with: natfix apply"
+)
 
 
 def undo(machine: Machine, wanted: str | None = None, *, dry_run: bool = False) -> ChangeResult:
@@ -28,12 +34,26 @@ def undo(machine: Machine, wanted: str | None = None, *, dry_run: bool = False) 
         journey = find(journeys(machine.history), wanted, UNDOABLE)
         if journey is None:
             return ChangeResult("undo", done=False)
-        changes = take_back(machine, journey, dry_run=dry_run)
-        if not dry_run:
-            _clear_up(machine, journey)
-            machine.history.save(journey.in_state("undone").record())
+        left = journey.left_alone(machine.clock.now())
+        changes = take_back(machine, journey, dry_run=True) if dry_run else _take_back_for_good(machine, journey, left)
     note = () if changes else (f"the change {journey.id} had already gone from kernel and files",)
-    return ChangeResult("undo", done=not dry_run, changes=changes, notes=note)
+    return ChangeResult("undo", done=not dry_run, changes=changes, notes=(*note, *([LEFT_ALONE] if left.left else [])))
+
+
+def _take_back_for_good(machine: Machine, journey: Journey, left: Journey) -> tuple[Change, ...]:
+    """Take *journey* back; that it is to be left alone is written down before, so that no watcher corrects it in between."""
+    # A disk that refuses this keeps nobody from undoing; the note below tells the refusal.
+    with contextlib.suppress(HostError):
+        machine.history.save(left.record())
+    try:
+        changes = take_back(machine, journey)
+        _clear_up(machine, journey)
+    except BaseException:
+        with contextlib.suppress(HostError):
+            machine.history.save(journey.record())
+        raise
+    machine.history.save(left.in_state("undone").record())
+    return changes
 
 
 def undo_unconfirmed(machine: Machine, wanted: str) -> ChangeResult:
@@ -46,14 +66,17 @@ def undo_unconfirmed(machine: Machine, wanted: str) -> ChangeResult:
         journey = find(journeys(machine.history), wanted, ("waiting", "done", "undone", "rolled back", "started"))
         if journey is None or journey.state != "waiting":
             return ChangeResult("undo", done=False)
+        left = journey.left_alone(machine.clock.now())
+        with contextlib.suppress(HostError):
+            machine.history.save(left.record())
         try:
             changes = take_back(machine, journey)
         except NatfixError:
             # Somebody may be locked out: a file that cannot be changed must not keep the rules from going back.
             take_back(machine, replace(journey, files=()))
             raise
-        machine.history.save(journey.in_state("rolled back").record())
-    return ChangeResult("undo", done=True, changes=changes)
+        machine.history.save(left.in_state("rolled back").record())
+    return ChangeResult("undo", done=True, changes=changes, notes=(LEFT_ALONE,))
 
 
 def confirm(machine: Machine, *, same_session: bool = False) -> Journey:
@@ -75,7 +98,8 @@ def confirm(machine: Machine, *, same_session: bool = False) -> Journey:
                 "this is the login the change was made from, which may live on although no new one would",
                 hint="Confirm from a new login; or insist: natfix confirm --same-session",
             )
-        journey = replace(journey, state="done")
+        # The rules may have gone back already where a file could not: natfix shall correct them again then.
+        journey = replace(journey, state="done", left=(), ended=None)
         machine.history.save(journey.record())
     return journey
 

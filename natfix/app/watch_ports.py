@@ -107,8 +107,8 @@ class Entry:
     """Something the watcher tells.
 
     Attributes:
-        what: ``started``, ``corrected``, ``fight``, ``calm``, ``saved``, ``guarded``, ``refused``, ``lost``, ``reloaded`` or
-            ``stopped``.
+        what: ``started``, ``corrected``, ``fight``, ``calm``, ``left``, ``resumed``, ``saved``, ``guarded``, ``refused``,
+            ``lost``, ``reloaded`` or ``stopped``.
         message: it for people, in a line.
         level: how much it matters.
         fields: it for programs: JSON types.

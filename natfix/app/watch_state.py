@@ -29,6 +29,7 @@ class WatchState:
         fights: for each rule that somebody keeps putting back who that is.
         refused: why the last look could not be finished; empty when it could.
         unsaved: why a file that is loaded at boot lacks a correction; empty when none does.
+        unrecorded: why the history lacks a correction; empty when it lacks none.
     """
 
     pid: int
@@ -38,6 +39,7 @@ class WatchState:
     fights: Mapping[str, str] = field(default_factory=dict)
     refused: str = ""
     unsaved: str = ""
+    unrecorded: str = ""
 
 
 class StateFile:
@@ -68,6 +70,7 @@ class StateFile:
             "fights": dict(state.fights),
             "refused": state.refused,
             "unsaved": state.unsaved,
+            "unrecorded": state.unrecorded,
         }
         self._files.replace(self._path, json.dumps(document, indent=2).encode() + b"\n", mode=0o644)
 
@@ -100,6 +103,7 @@ def read_watcher(files: Files, path: str = STATE_PATH) -> Watcher | None:
             fights=dict(document["fights"]),
             refused=document["refused"],
             unsaved=document["unsaved"],
+            unrecorded=document.get("unrecorded", ""),
         )
     except (ValueError, LookupError, TypeError) as error:
         raise HostError(

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import string
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,8 @@ from natfix.host.temporary import remove_leftovers
 
 VERSION: Final = 1
 _ENDING: Final = ".json"
+# A folder's time goes on in steps of the kernel's clock, 10 ms at most: of two changes within one step it shows the first.
+_STEP_NS: Final = 50_000_000
 _ID_CHARACTERS: Final = frozenset(string.ascii_letters + string.digits + "-_")
 
 
@@ -59,6 +62,29 @@ class HostHistory(History):
         _make_folder(self._folder)
         _clear_up(self._folder)
         self._files.replace(path, encode(record), mode=0o600)
+
+    def remove(self, id_: str) -> None:
+        """Give up a record; one that is not there is no error.
+
+        Raises:
+            HostError: it cannot be removed.
+        """
+        self._files.remove(self._path(checked_id(id_)))
+
+    def stamp(self) -> object | None:
+        """The time of the folder's last change; None while another change could still have the same time.
+
+        Raises:
+            HostError: the folder cannot be looked at.
+        """
+        try:
+            about = self._folder.stat()
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise refusal("read", str(self._folder), error) from error
+        settled = time.time_ns() - about.st_mtime_ns > _STEP_NS
+        return (about.st_dev, about.st_ino, about.st_mtime_ns) if settled else None
 
     def _path(self, id_: str) -> str:
         return str(self._folder / f"{id_}{_ENDING}")

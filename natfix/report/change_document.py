@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from natfix.report.changes import Change, ChangeResult, PastChange, Status, Watcher
+from natfix.report.changes import Change, ChangeResult, LeftAlone, PastChange, Status, Watcher
 from natfix.report.document import cluster_document, finding_document, headed, readable
 
 
@@ -39,7 +39,12 @@ def status_document(status: Status) -> dict[str, Any]:
         waiting=[_past(each) for each in status.waiting],
         notes=list(status.notes),
         watcher=_watcher(status.watcher) if status.watcher else None,
+        left=[_left(each) for each in status.left],
     )
+
+
+def _left(left: LeftAlone) -> dict[str, Any]:
+    return {"place": left.place, "rule": readable(left.rule) or None, "change": left.change, "since": left.since}
 
 
 def _watcher(watcher: Watcher) -> dict[str, Any]:
@@ -52,6 +57,7 @@ def _watcher(watcher: Watcher) -> dict[str, Any]:
         "fights": [{"rule": readable(rule), "writer": readable(who) or None} for rule, who in watcher.fights.items()],
         "refused": readable(watcher.refused) or None,
         "unsaved": readable(watcher.unsaved) or None,
+        "unrecorded": readable(watcher.unrecorded) or None,
     }
 
 

@@ -53,6 +53,10 @@ def status_lines(status: Status) -> Iterator[Line]:
             else f"was not finished; take it back with: natfix undo {change.id}"
         )
         yield Line(f"{change.id} {what}", "warn")
+    for left in status.left:
+        yield Line(shown(f"left alone since {left.since}, when {left.change} was undone: {left}"), "warn")
+    if status.left:
+        yield Line("neither natfix watch nor natfix restore corrects that again; you can, with: natfix apply", "warn")
     if status.watcher:
         yield from _watcher_lines(status.watcher)
 
@@ -69,6 +73,8 @@ def _watcher_lines(watcher: Watcher) -> Iterator[Line]:
         yield Line(f"{shown(writer) or 'somebody'} keeps putting this rule back: {shown(rule)}", "bad")
     if watcher.refused:
         yield Line(f"the watcher cannot do its work: {shown(watcher.refused)}", "bad")
+    if watcher.unrecorded:
+        yield Line(f"corrected, but natfix undo does not know of it yet: {shown(watcher.unrecorded)}", "warn")
     if watcher.unsaved:
         yield Line(f"not saved for the next boot: {shown(watcher.unsaved)}", "warn")
 

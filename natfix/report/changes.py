@@ -73,6 +73,27 @@ class PastChange:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """Something that natfix leaves alone by itself, because a person has undone its correction.
+
+    Attributes:
+        place: a backend or a file's path.
+        rule: the rule in it, or ``:NAME`` for a chain of natfix's own; empty for a file.
+        change: the change that was undone.
+        since: when it was, ISO 8601 in UTC.
+    """
+
+    place: str
+    rule: str
+    change: str
+    since: str
+
+    def __str__(self) -> str:
+        """Spell it for people: ``iptables-nft: -A POSTROUTING …``."""
+        return f"{self.place}: {self.rule}" if self.rule else self.place
+
+
+@dataclass(frozen=True, slots=True)
 class PlaceStatus:
     """How one place is.
 
@@ -102,6 +123,7 @@ class Watcher:
         fights: for each rule that somebody keeps putting back who that is.
         refused: why its last look could not be finished; empty when it could.
         unsaved: why a file that is loaded at boot lacks a correction; empty when none does.
+        unrecorded: why the history lacks a correction; empty when it lacks none.
     """
 
     pid: int
@@ -112,6 +134,7 @@ class Watcher:
     fights: Mapping[str, str] = field(default_factory=dict)
     refused: str = ""
     unsaved: str = ""
+    unrecorded: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +148,7 @@ class Status:
         waiting: changes that wait for a confirmation, or during which natfix died.
         notes: what else the reader should know.
         watcher: the `natfix watch` that keeps it so, if there is or was one.
+        left: what natfix leaves alone by itself.
     """
 
     places: tuple[PlaceStatus, ...]
@@ -133,6 +157,7 @@ class Status:
     waiting: tuple[PastChange, ...] = ()
     notes: tuple[str, ...] = ()
     watcher: Watcher | None = None
+    left: tuple[LeftAlone, ...] = ()
 
     @property
     def right(self) -> bool:

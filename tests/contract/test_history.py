@@ -1,4 +1,5 @@
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,43 @@ def test_a_record_saved_again_is_replaced(history: History) -> None:
     assert list(history.records()) == [Record(SECOND.id, {"state": "confirmed"})]
 
 
+def test_a_record_that_is_given_up_is_gone_and_the_others_stay(history: History) -> None:
+    history.save(FIRST)
+    history.save(SECOND)
+    history.remove(FIRST.id)
+    history.remove(FIRST.id)
+    assert list(history.records()) == [SECOND]
+
+
+def test_the_stamp_is_another_one_after_each_change_and_the_same_after_a_look(history: History) -> None:
+    stamps = [settled_stamp(history)]
+    for number in range(3):
+        if number < 2:
+            history.save(FIRST)
+        else:
+            history.remove(FIRST.id)
+        history.records()
+        stamps.append(settled_stamp(history))
+    assert len(set(stamps)) == len(stamps)
+    assert settled_stamp(history) == stamps[-1]
+
+
+def settled_stamp(history: History) -> object:
+    """Wait until the history is sure of its stamp."""
+    end = time.monotonic() + 30
+    while (stamp := history.stamp()) is None:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return stamp
+
+
+def test_right_after_a_change_the_stamp_is_unsure_since_another_one_could_have_the_same_time(tmp_path: Path) -> None:
+    history = HostHistory(HostFiles(), str(tmp_path))
+    history.save(FIRST)
+    os.utime(tmp_path, (time.time(), time.time() + 3600))
+    assert history.stamp() is None
+
+
 def test_what_is_no_utf8_in_a_rule_comes_back(history: History) -> None:
     strange = b'--comment "caf\xe9 \xe2\x82\xac"'.decode("utf-8", "surrogateescape")
     history.save(Record("1", {"rule": strange}))
@@ -44,6 +82,8 @@ def test_what_is_no_utf8_in_a_rule_comes_back(history: History) -> None:
 def test_an_id_that_is_no_file_name_is_refused(history: History, id_: str) -> None:
     with pytest.raises(HostError, match="is no id of a change"):
         history.save(Record(id_))
+    with pytest.raises(HostError, match="is no id of a change"):
+        history.remove(id_)
 
 
 def test_the_folder_and_the_records_are_their_owners_alone(tmp_path: Path) -> None:
@@ -102,6 +142,9 @@ def test_a_file_where_the_folder_should_be_is_named(tmp_path: Path) -> None:
         history.records()
     with pytest.raises(HostError, match=f"{tmp_path}/history"):
         history.save(FIRST)
+    below = HostHistory(HostFiles(), str(tmp_path / "history" / "below"))
+    with pytest.raises(HostError, match=f"cannot read {tmp_path}/history/below"):
+        below.stamp()
 
 
 def test_what_a_killed_natfix_left_of_a_record_goes_with_the_next_record(tmp_path: Path) -> None:

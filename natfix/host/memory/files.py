@@ -78,6 +78,7 @@ class MemoryHistory(History):
 
     def __init__(self, records: Sequence[Record] = ()) -> None:
         self._stored: dict[str, bytes] = {}
+        self._changes = 0
         for record in records:
             self.save(record)
 
@@ -92,6 +93,20 @@ class MemoryHistory(History):
             HostError: its id could not be a file's name.
         """
         self._stored[checked_id(record.id)] = encode(record)
+        self._changes += 1
+
+    def remove(self, id_: str) -> None:
+        """Give up a record.
+
+        Raises:
+            HostError: its id could not be a file's name.
+        """
+        self._stored.pop(checked_id(id_), None)
+        self._changes += 1
+
+    def stamp(self) -> object | None:
+        """How often it was changed."""
+        return self._changes
 
 
 class MemorySavedRulesets(SavedRulesets):

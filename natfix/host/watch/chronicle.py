@@ -22,6 +22,8 @@ MESSAGE_IDS: Final = {
     "fight": "b1f5de1e7c3a4a2c8d9e0f6b5a4c3d43",
     "calm": "7c2f8a9b0d1e4c3f9a8b7c6d5e4f3a54",
     "saved": "2e9d7c6b5a4f4e3d8c7b6a5f4e3d2c65",
+    "left": "3b8e5f0d7a614c2fae19d4c6b7f2a8d6",
+    "resumed": "d94c1e7b2f5a4d0896b3e8a1c7f6d0e7",
     "guarded": "c5b4a3f2e1d04c9fb8a7c6d5e4f3a2b1",
     "refused": "e8f7a6b5c4d34f2e9b8a7c6d5e4f3b76",
     "lost": "4f3e2d1c0b9a4887a6b5c4d3e2f1a087",

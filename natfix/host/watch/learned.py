@@ -214,13 +214,15 @@ class LearnedStore(WatchedStore):
     def _learn(self, name: str) -> bool:
         """Ask the program, and put its words under the bytes of chains that nobody touched meanwhile; tell if *name* is one."""
         self.asked += 1
+        stamp = self._raw.stamp()
         self._raw.begin()
         before = self._raw.chain(name)
         try:
             printed = self._raw.ask(name)
         except (LookupError, UnsupportedError):
             self._raw.begin()
-            if self._raw.chain(name) == before:
+            # A rule that came and went meanwhile leaves the chain as it was, but for the number of the ruleset.
+            if self._raw.chain(name) == before and self._raw.stamp() == stamp:
                 raise
             # A chain that was removed while it was read is also "incompatible".
             return False

@@ -2,7 +2,7 @@
 
 import pytest
 
-from natfix.app.config import CONFIG_PATH, Config, WatchConfig, parse_config
+from natfix.app.config import CONFIG_PATH, Config, HistoryConfig, WatchConfig, parse_config
 from natfix.errors import ConfigError
 
 
@@ -24,7 +24,7 @@ def test_an_empty_file_says_nothing() -> None:
 
 def test_an_unknown_key_is_refused_with_those_that_are_known() -> None:
     assert refusal(b"cluster_cidr = []") == (
-        "/etc/natfix/natfix.toml: unknown key cluster_cidr\n  Known keys: cluster-cidr, watch."
+        "/etc/natfix/natfix.toml: unknown key cluster_cidr\n  Known keys: cluster-cidr, watch, history."
     )
 
 
@@ -68,4 +68,24 @@ def test_the_watcher_has_a_table_of_its_own() -> None:
     ],
 )
 def test_what_the_watcher_cannot_do_is_refused(text: bytes, problem: str) -> None:
+    assert problem in refusal(text)
+
+
+def test_the_history_has_a_table_of_its_own() -> None:
+    assert parse_config(b"[history]\nkeep = 500\n", "x").history == HistoryConfig(500)
+    assert parse_config(b"[history]\n", "x").history == HistoryConfig(None)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"history = 100", "history must be a table"),
+        (b"[history]\nkeeps = 1", "history: unknown key keeps"),
+        (b"[history]\nkeep = 0", "keep must be a whole number, 1 to 10000"),
+        (b"[history]\nkeep = 1.5", "keep must be a whole number"),
+        (b"[history]\nkeep = true", "keep must be a whole number"),
+        (b"[history]\nkeep = 10001", "keep must be a whole number"),
+    ],
+)
+def test_what_the_history_cannot_keep_is_refused(text: bytes, problem: str) -> None:
     assert problem in refusal(text)

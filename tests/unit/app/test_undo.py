@@ -4,7 +4,7 @@ import pytest
 
 from natfix.app.apply import apply_change
 from natfix.app.record import journeys
-from natfix.app.undo import confirm, undo, undo_unconfirmed
+from natfix.app.undo import LEFT_ALONE, confirm, undo, undo_unconfirmed
 from natfix.errors import BusyError, ConflictError, HostError, UsageError
 from tests.unit.app.twins import BROAD, CORRECTED, LEGACY4, NFT6, OTHER, RULES4, Host, host, nat, refuse, wishes
 
@@ -23,7 +23,8 @@ def corrected() -> Host:
 
 def test_kernel_and_file_become_what_they_were(corrected: Host) -> None:
     result = undo(corrected.machine)
-    assert corrected.done() == ["rehearse iptables-nft", f"write {RULES4}", "commit iptables-nft", "note undone"]
+    steps = ["note done", "rehearse iptables-nft", f"write {RULES4}", "commit iptables-nft", "note undone"]
+    assert corrected.done() == steps
     assert (corrected.table.specs, corrected.saved()) == ([OTHER, BROAD], nat(OTHER, BROAD))
     assert ([change.place for change in result.changes], result.done) == (["iptables-nft", RULES4], True)
     assert corrected.history.states == ["undone"]
@@ -55,8 +56,7 @@ def test_what_others_removed_since_stays_removed(corrected: Host) -> None:
     corrected.table.chains["POSTROUTING"] = ()
     del corrected.files.contents[RULES4]
     result = undo(corrected.machine)
-    (note,) = result.notes
-    assert note == "the change 20260101T000000Z-1 had already gone from kernel and files"
+    assert result.notes == ("the change 20260101T000000Z-1 had already gone from kernel and files", LEFT_ALONE)
     assert (corrected.table.specs, RULES4 in corrected.files.contents) == ([], False)
 
 
@@ -221,5 +221,5 @@ def test_the_files_of_a_killed_change_are_written_as_they_are_so_that_its_litter
     killed.history.refusals.clear()
     killed.done()
     undo(killed.machine)
-    assert killed.done() == [f"write {RULES4}", "note undone"]
+    assert killed.done() == ["note started", f"write {RULES4}", "note undone"]
     assert killed.saved() == nat(BROAD)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from natfix.report.change_document import change_document, history_document, status_document
-from natfix.report.changes import Change, ChangeResult, PastChange, PlaceStatus, Status, Watcher
+from natfix.report.changes import Change, ChangeResult, LeftAlone, PastChange, PlaceStatus, Status, Watcher
 from tests.unit.report.results import CLUSTER, GUESS, checked, problems
 
 CHANGE = Change("iptables-nft", ("--- a", "+\udcff"), '-A X -m comment --comment "\udcff"\n')
@@ -28,8 +28,16 @@ STATUS = Status(
     waiting=(replace(PAST, state="waiting"),),
     notes=("look twice",),
     watcher=Watcher(
-        42, alive=True, since=PAST.at, corrections=1, last="a rule", fights={"\udcff": "bash", "b": ""}, refused="x"
+        42,
+        alive=True,
+        since=PAST.at,
+        corrections=1,
+        last="a rule",
+        fights={"\udcff": "bash", "b": ""},
+        refused="x",
+        unrecorded="full",
     ),
+    left=(LeftAlone("iptables-nft", "-A P \udcff", PAST.id, PAST.at), LeftAlone("/etc/x", "", PAST.id, PAST.at)),
 )
 
 
@@ -90,7 +98,12 @@ def test_the_document_of_a_status_says_all_of_it() -> None:
         "fights": [{"rule": "\ufffd", "writer": "bash"}, {"rule": "b", "writer": None}],
         "refused": "x",
         "unsaved": None,
+        "unrecorded": "full",
     }
+    assert held["left"] == [
+        {"place": "iptables-nft", "rule": "-A P \ufffd", "change": PAST.id, "since": PAST.at},
+        {"place": "/etc/x", "rule": None, "change": PAST.id, "since": PAST.at},
+    ]
 
 
 @pytest.mark.parametrize("schema", ["change-1.json", "history-1.json", "status-1.json"])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from natfix.report.change_text import change_lines, history_lines, status_lines
-from natfix.report.changes import Change, ChangeResult, PastChange, PlaceStatus, Status, Watcher
+from natfix.report.changes import Change, ChangeResult, LeftAlone, PastChange, PlaceStatus, Status, Watcher
 from natfix.report.lines import plain
 from tests.unit.report.results import CLUSTER, findings
 
@@ -82,6 +82,16 @@ def test_the_status_says_of_each_place_what_is_wrong_and_where_to_look() -> None
     )
 
 
+def test_what_is_left_alone_is_told_with_the_way_out() -> None:
+    left = (LeftAlone("iptables-nft", "-A POSTROUTING -j MASQUERADE", "1", PAST.at), LeftAlone("/etc/x", "", "1", PAST.at))
+    assert plain(status_lines(Status((), left=left))) == (
+        "no nat rules and no saved ruleset: nothing on this host rewrites addresses with iptables\n"
+        f"left alone since {PAST.at}, when 1 was undone: iptables-nft: -A POSTROUTING -j MASQUERADE\n"
+        f"left alone since {PAST.at}, when 1 was undone: /etc/x\n"
+        "neither natfix watch nor natfix restore corrects that again; you can, with: natfix apply\n"
+    )
+
+
 def test_what_waits_says_for_what() -> None:
     waiting = (replace(PAST, state="waiting"), replace(PAST, id="2", state="started"))
     assert plain(status_lines(Status((), waiting=waiting))) == (
@@ -101,12 +111,14 @@ def test_the_status_shows_the_watcher_and_what_hinders_it() -> None:
         fights={"a rule": "bash fight.sh"},
         refused="x",
         unsaved="y",
+        unrecorded="z",
     )
     assert plain(status_lines(Status((), watcher=watcher))).splitlines()[1:] == [
         "watched by pid 42 since 2026-11-23T00:00:00Z, 3 corrections",
         "last correction: 2026-11-23T00:01:00Z a rule",
         "bash fight.sh keeps putting this rule back: a rule",
         "the watcher cannot do its work: x",
+        "corrected, but natfix undo does not know of it yet: z",
         "not saved for the next boot: y",
     ]
 
