@@ -83,10 +83,11 @@ def _locked(file: int) -> bool:
 
 
 def _sign(file: int) -> None:
-    """Write who holds the lock: its pid and its command line."""
+    """Write who holds the lock: its pid and its command line; on a full disk who waits does not see it, and no more."""
     command = _own_command()[:_MAX_COMMAND]
-    os.ftruncate(file, 0)
-    os.pwrite(file, f"{os.getpid()} {command}\n".encode("utf-8", "surrogateescape"), 0)
+    with contextlib.suppress(OSError):
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"{os.getpid()} {command}\n".encode("utf-8", "surrogateescape"), 0)
 
 
 def _own_command() -> str:

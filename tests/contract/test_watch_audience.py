@@ -1,5 +1,6 @@
 """Whom the watcher tells: the service manager, the journal or standard output, the monitoring."""
 
+import contextlib
 import json
 import os
 import socket
@@ -112,9 +113,61 @@ def test_a_stream_that_nobody_reads_any_more_is_no_error() -> None:
     LineChronicle(writer).tell(ENTRY)
 
 
-def test_an_entry_of_the_journal_has_fields_of_its_own() -> None:
+def test_who_reads_too_slowly_is_not_waited_for_and_told_what_is_missing() -> None:
+    reader, writer = os.pipe()
+    chronicle = LineChronicle(writer)
+    # More than a pipe holds; one that waited would wait for ever.
+    for number in range(400):
+        chronicle.tell(Entry("corrected", "x" * 5000, fields={"number": number}))
+    with os.fdopen(reader, "rb") as stream:
+        os.set_blocking(reader, False)
+        held = stream.read()
+        chronicle.tell(Entry("corrected", "the last"))
+        held += stream.read()
+    os.close(writer)
+    *whole, last = (json.loads(line) for line in held.splitlines() if line.endswith(b"}"))
+    assert [each["number"] for each in whole] == list(range(len(whole)))
+    assert (last["message"], last["untold"]) == ("the last", 400 - len(whole))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[socket.socket]:
+    """What listens where the journal does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "journal"))
+        yield listener
+
+
+def test_a_journal_that_is_stuck_is_not_waited_for_and_told_what_is_missing(journal: socket.socket) -> None:
+    path = journal.getsockname()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        # As sd_journal_sendv does: from a socket of its own, which waits; here no more than the test has patience for.
+        sender.settimeout(30)
+        chronicle = JournalChronicle(lambda message, **fields: sender.sendto(f"{message} {fields}".encode(), path), path)
+        for _ in range(3000):
+            chronicle.tell(ENTRY)
+        read = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                journal.recv(65536, socket.MSG_DONTWAIT)
+                read += 1
+        assert 0 < read < 3000
+        chronicle.tell(ENTRY)
+        assert f"'NATFIX_UNTOLD': '{3000 - read}'" in journal.recv(65536).decode()
+        chronicle.tell(ENTRY)
+        assert "NATFIX_UNTOLD" not in journal.recv(65536).decode()
+
+
+def test_a_journal_that_is_gone_is_no_error(tmp_path: Path) -> None:
+    def gone(_message: str, **_fields: object) -> None:
+        raise AssertionError("nobody is there")
+
+    JournalChronicle(gone, str(tmp_path / "journal")).tell(ENTRY)
+
+
+def test_an_entry_of_the_journal_has_fields_of_its_own(journal: socket.socket) -> None:
     sent: list[tuple[str, dict[str, Any]]] = []
-    JournalChronicle(lambda message, **fields: sent.append((message, fields))).tell(ENTRY)
+    JournalChronicle(lambda message, **fields: sent.append((message, fields)), journal.getsockname()).tell(ENTRY)
     ((message, fields),) = sent
     assert message == "corrected \ufffd"
     assert fields == {
@@ -123,11 +176,11 @@ def test_an_entry_of_the_journal_has_fields_of_its_own() -> None:
     }  # fmt: skip
 
 
-def test_a_full_journal_is_no_error() -> None:
+def test_a_full_journal_is_no_error(journal: socket.socket) -> None:
     def full(_message: str, **_fields: object) -> None:
         raise OSError(28, "No space left on device")
 
-    JournalChronicle(full).tell(ENTRY)
+    JournalChronicle(full, journal.getsockname()).tell(ENTRY)
 
 
 def test_the_journal_is_used_where_standard_output_leads_to_it(monkeypatch: pytest.MonkeyPatch) -> None:

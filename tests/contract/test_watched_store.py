@@ -1,8 +1,9 @@
 """WatchedStore: what is read by way of bytes is what the programs read, rule for rule, of every dump there is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from _pytest.mark import ParameterSet
@@ -13,11 +14,11 @@ from natfix.errors import ConflictError, HostError, UnsupportedError
 from natfix.host.iptables import open_store
 from natfix.host.links import HostLinks
 from natfix.host.memory.watch import MemoryWatchedStore
-from natfix.host.watch.learned import LearnedStore
+from natfix.host.watch.learned import LearnedStore, RawChain, RawRule
 from natfix.host.watch.links import WatchedLinks
 from natfix.host.watch.program import Program
 from natfix.host.watch.tables import HostTables
-from natfix.ruleset import Family, Ruleset, parse
+from natfix.ruleset import Chain, Family, Ruleset, parse
 from tests.netns import command
 
 BROAD = "-s 172.7.21.0/24 ! -o docker0 -j MASQUERADE"
@@ -185,3 +186,52 @@ def test_the_program_that_waits_takes_no_lock_and_one_that_was_killed_is_replace
 def test_a_program_that_is_not_installed_is_told() -> None:
     with pytest.raises(HostError, match="not installed"):
         Program(("/nowhere/iptables-legacy-restore",), {}, set(), ready=True).prepare()
+
+
+class Haunted:
+    """A chain in which a rule of others, that iptables cannot show, comes and goes while iptables prints it.
+
+    Attributes:
+        visits: how often it still comes.
+    """
+
+    def __init__(self, visits: int) -> None:
+        self.visits = visits
+        self._generation = 0
+
+    def stamp(self) -> int | None:
+        return self._generation
+
+    def begin(self) -> None:
+        """As nft does it: nothing."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def leads(self, key: bytes, name: str) -> bool:
+        return key == name.encode()
+
+    def chain(self, name: str) -> RawChain | None:
+        return RawChain(name, "ACCEPT", (0, 0), [RawRule(b"broad", (0, 0))], [b"7"])
+
+    def ask(self, name: str) -> Sequence[Chain]:
+        if self.visits:
+            self.visits -= 1
+            self._generation += 2
+            raise UnsupportedError("the chain holds a rule that iptables-nft cannot show as it is (incompatible)")
+        table = parse(script(f":{name} ACCEPT [0:0]", f"-A {name} {BROAD}").encode(), "iptables", Family.IPV4).tables[0]
+        chain = table.chain(name)
+        return [chain] if chain else []
+
+
+def test_a_rule_that_came_and_went_while_the_program_printed_it_is_no_reason_to_give_up() -> None:
+    store = LearnedStore(open_store(Backend(Family.IPV4, "nft")), Haunted(3))
+    store._program = cast("Program", Idle())
+    assert specs(store) == [BROAD]
+
+
+class Idle:
+    """A program that need not run."""
+
+    def prepare(self) -> None:
+        """Nothing is to be prepared."""

@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
+import socket
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib import import_module
+from select import PIPE_BUF
 from typing import Any, Final
 
 from natfix.app.watch_ports import Chronicle, Entry, Level
 from natfix.report.document import readable
 
+# sd_journal_print(3) sends there.
+JOURNAL_SOCKET: Final = "/run/systemd/journal/socket"
 # syslog(3)
 _PRIORITIES: Final[dict[Level, int]] = {"info": 6, "warning": 4, "error": 3}
 # journalctl finds entries of a kind by its MESSAGE_ID: sd_journal_print(3), systemd.journal-fields(7).
@@ -41,35 +46,59 @@ class LineChronicle(Chronicle):
 
     def __init__(self, handle: int = 1) -> None:
         self._handle = handle
+        self._untold = 0
+        self._broken = False
 
     def tell(self, entry: Entry) -> None:
-        """Write one line; nobody who reads it is no error."""
+        """Write one line; that nobody reads it is no error, and nobody waits for who reads too slowly."""
         document = {
             "at": datetime.now(UTC).isoformat(timespec="microseconds"),
             "event": entry.what,
             "level": entry.level,
             "message": entry.message,
             **entry.fields,
+            **_untold(self._untold),
         }
+        line = json.dumps(_readable(document)).encode() + b"\n"
+        # A line of which only the beginning went out is ended before the next one.
+        if self._write(b"\n" + line if self._broken else line):
+            self._untold = 0
+        else:
+            self._untold += 1
+
+    def _write(self, data: bytes) -> bool:
+        """Write what can be written without waiting; tell whether that was all."""
+        begun = False
         with contextlib.suppress(OSError):
-            os.write(self._handle, json.dumps(_readable(document)).encode() + b"\n")
+            while data and _takes(self._handle):
+                # A pipe that takes anything takes so much: pipe(7).
+                data = data[os.write(self._handle, data[:PIPE_BUF]) :]
+                begun = True
+        if begun:
+            self._broken = bool(data)
+        return not data
 
 
 class JournalChronicle(Chronicle):
     """The systemd journal; each field is ``NATFIX_`` and its name in capitals.
 
     Args:
-        send: systemd.journal.send.
+        send: systemd.journal.send. It waits when the journal does not read, for as long as that takes.
+        path: the journal's socket.
     """
 
-    def __init__(self, send: Callable[..., None]) -> None:
+    def __init__(self, send: Callable[..., object], path: str = JOURNAL_SOCKET) -> None:
         self._send = send
+        self._path = path
+        self._untold = 0
 
     def tell(self, entry: Entry) -> None:
-        """Send one entry; a journal that is full or gone is no error."""
-        fields = {
-            f"NATFIX_{name.upper()}": _text(value) for name, value in _readable(entry.fields).items() if value is not None
-        }
+        """Send one entry; a journal that is full, stuck or gone is no error, and nobody waits for it."""
+        told = {**entry.fields, **_untold(self._untold)}
+        fields = {f"NATFIX_{name.upper()}": _text(value) for name, value in _readable(told).items() if value is not None}
+        self._untold += 1
+        if not _reads(self._path):
+            return
         with contextlib.suppress(OSError):
             self._send(
                 readable(entry.message),
@@ -79,6 +108,30 @@ class JournalChronicle(Chronicle):
                 NATFIX_EVENT=entry.what,
                 **fields,
             )
+            self._untold = 0
+
+
+def _untold(number: int) -> dict[str, int]:
+    """How many entries before this one could not be told."""
+    return {"untold": number} if number else {}
+
+
+def _takes(handle: int) -> bool:
+    """Whether something can be written without waiting."""
+    ready = select.poll()
+    ready.register(handle, select.POLLOUT)
+    return any(found & select.POLLOUT for _, found in ready.poll(0))
+
+
+def _reads(path: str) -> bool:
+    """Whether the journal takes an entry now: of a connected socket poll(2) tells whether the other end is full."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
+        probe.settimeout(0)
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+        return _takes(probe.fileno())
 
 
 def open_chronicle(environment: Mapping[str, str] | None = None) -> Chronicle:
