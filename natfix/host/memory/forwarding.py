@@ -126,8 +126,6 @@ def _check(state: NetState, host: Links, route: Route) -> None:
         raise RefusedError(errno.ENETDOWN)
     if route.gateway is None:
         return
-    if any(address.ip == route.gateway for link in host.links for address in link.addresses):
-        raise RefusedError(errno.EINVAL)
     way = host.way_to(route.gateway)
     if not route.onlink and (way is None or way.gateway is not None or way.link != route.link):
         raise RefusedError(errno.ENETUNREACH if route.gateway.version == 4 else errno.EHOSTUNREACH)  # noqa: PLR2004
