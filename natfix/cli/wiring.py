@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from natfix.app.cluster import Cluster
     from natfix.app.lab import Sandbox
     from natfix.app.machine import Machine
+    from natfix.app.node.ports import DataPlane
     from natfix.app.planning import Wishes
     from natfix.app.ports import History, RulesetStore
     from natfix.app.pursuit import Situation
@@ -359,6 +360,17 @@ def own_command() -> list[str]:
     natfix where the service starts is not it.
     """
     return [sys.executable, "-P", "-m", "natfix"]
+
+
+def data_plane() -> DataPlane:
+    """This host's data plane, for the thread that asks for it.
+
+    Raises:
+        HostError: the kernel gives no socket.
+    """
+    from natfix.host.dataplane.plane import HostDataPlane  # noqa: PLC0415
+
+    return HostDataPlane()
 
 
 def _stores(wait: int) -> tuple[RulesetStore, ...]:
