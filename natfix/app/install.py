@@ -10,16 +10,22 @@ import contextlib
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from natfix._version import __version__
-from natfix.app.unit_files import UnitSet
+from natfix.app.unit_files import Mode, UnitSet, units_of
 from natfix.app.units import Units
 from natfix.errors import HostError, NatfixError
 from natfix.plan import text_diff
 from natfix.report.changes import Change, ChangeResult
 
 _FORMAT = 1
+# firewalld tells of its reload on the D-Bus alone: dockerd listens there, and no unit can.
+_UNHEARD: Final = (
+    "firewalld runs here: `firewall-cmd --reload` has Docker put its rules back, which is noticed by --watch alone "
+    "and does no harm with --guard"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +159,8 @@ def install(
     plan = _plan(units, wanted.enabled, {name: texts[name] for name in wanted.files}, guard=guard)
     if not dry_run:
         _carry_out(units, plan)
-    return plan.result(units, "install", done=not dry_run)
+    told = replace(plan, notes=(*plan.notes, *([] if guard else _unheard(units, wanted))))
+    return told.result(units, "install", done=not dry_run)
 
 
 def uninstall(units: Units, *, dry_run: bool = False) -> ChangeResult:
@@ -206,6 +213,13 @@ def _carry_out(units: Units, plan: _Plan) -> None:
         if failed:
             raise HostError(f"{error}\nand taking it back failed as well: {failed[0]}", hint="Try: natfix uninstall") from error
         raise
+
+
+def _unheard(units: Units, wanted: UnitSet) -> Iterator[str]:
+    """Tell what goes on on this host that the *wanted* units do not hear of."""
+    watched = set(units_of([Mode.WATCH]).files) <= set(wanted.files)
+    if units.live and not watched and units.state("firewalld.service") == "active":
+        yield _UNHEARD
 
 
 def _both(plan: _Plan) -> Installed:

@@ -44,13 +44,16 @@ def _once(*names: str) -> tuple[str, ...]:
 
 
 _ALWAYS: Final = UnitSet(*[("natfix-restore.service", "natfix-follow.service")] * 2)
+# For the modes without a daemon: what systemd can tell of, and is not over with one look or no start.
+_LATE: Final = UnitSet(*[("natfix-settle.service", "natfix-reload.service")] * 2)
 _MODES: Final[Mapping[Mode, UnitSet]] = {
     Mode.WATCH: UnitSet(("natfix-watch.service",), ("natfix-watch.service",)),
-    Mode.PATH: UnitSet(
+    Mode.PATH: _LATE
+    | UnitSet(
         ("natfix-notice.path", "natfix-notice.service", "natfix-reapply.path", "natfix-reapply.service"),
         ("natfix-notice.path", "natfix-reapply.path", "natfix-notice.service"),
     ),
-    Mode.DROP_IN: UnitSet(("docker.service.d/natfix.conf",), ()),
+    Mode.DROP_IN: _LATE | UnitSet(("docker.service.d/natfix.conf",), ()),
 }
 
 

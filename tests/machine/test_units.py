@@ -2,8 +2,7 @@
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tests.machine.conftest import Images
 from tests.machine.machines.images import RELEASES
 from tests.machine.machines.pair import CLUSTER, DockerHost
+from tests.machine.machines.patience import eventually
 from tests.machine.machines.wire import wire
 
 pytestmark = [pytest.mark.machine("systemd-nspawn", "debootstrap", "setpriv"), pytest.mark.slow]
@@ -61,16 +61,6 @@ def host(machine: DockerHost) -> Iterator[DockerHost]:
     machine.restart_docker()
     yield machine
     machine.run("natfix", "uninstall")
-
-
-def eventually(what: Callable[[], bool], seconds: float = 10) -> bool:
-    """Wait until *what* holds; tell whether it did in time."""
-    end = time.monotonic() + seconds
-    while not what():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def right(host: DockerHost) -> bool:
@@ -249,12 +239,12 @@ def test_supervisor_runs_the_watcher(host: DockerHost) -> None:
     host.put("/etc/supervisor/conf.d/natfix-watch.conf", section)
     host.output("systemctl", "start", "supervisor.service")
     try:
-        assert eventually(lambda: "RUNNING" in host.run("supervisorctl", "status", "natfix-watch").stdout, 20)
+        assert eventually(lambda: "RUNNING" in host.run("supervisorctl", "status", "natfix-watch").stdout)
         assert eventually(lambda: right(host))
         host.restart_docker()
         assert eventually(lambda: right(host))
         host.output("sh", "-c", "kill -KILL $(supervisorctl pid natfix-watch)")
-        assert eventually(lambda: "RUNNING" in host.run("supervisorctl", "status", "natfix-watch").stdout, 20)
+        assert eventually(lambda: "RUNNING" in host.run("supervisorctl", "status", "natfix-watch").stdout)
         host.output("iptables", "-t", "nat", "-I", *host.broad.split()[1:])
         assert eventually(lambda: right(host))
     finally:

@@ -37,8 +37,11 @@ PACKAGES = (
     "systemd",
     "systemd-sysv",
 )
-# debootstrap knows no virtual packages: firewalld's polkitd asks for a logind, which libpam-systemd provides.
-ALSO = {"bookworm": (), "trixie": ("docker-cli", "firewalld", "libpam-systemd"), "sid": ("docker-cli",)}
+# firewalld and Podman behave alike everywhere, so one release has them: an image more is a minute more.
+# debootstrap knows no virtual packages: firewalld's polkitd asks for a logind, which libpam-systemd provides. Nor does it
+# install what is only recommended: netavark is the one that writes Podman's rules.
+BESIDE_DOCKER = ("firewalld", "libpam-systemd", "netavark", "podman")
+ALSO = {"bookworm": (), "trixie": ("docker-cli", *BESIDE_DOCKER), "sid": ("docker-cli",)}
 
 # Speed: nothing here has to survive a power cut, and nobody reads manuals.
 DPKG = """\

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from natfix.app.install import install, uninstall
-from natfix.app.unit_files import Mode, units_of
+from natfix.app.unit_files import Mode, UnitSet, units_of
 from natfix.errors import HostError
 from natfix.host.memory.units import MemoryUnits
 from natfix.report.change_document import change_document
@@ -22,7 +22,9 @@ TEXTS = {
         "natfix-reapply.path",
         "natfix-reapply.service",
         "natfix-follow.service",
+        "natfix-reload.service",
         "natfix-restore.service",
+        "natfix-settle.service",
         "natfix-watch.service",
     )
 }
@@ -123,6 +125,25 @@ def test_files_of_natfix_without_its_memory_are_not_taken_for_the_users() -> Non
     install(units, WATCH, TEXTS)
     uninstall(units)
     assert units.files == {}
+
+
+@pytest.mark.parametrize(("wanted", "told"), [(PATH, [True]), (DROP_IN, [True]), (WATCH, []), (WATCH | PATH, [])])
+def test_where_firewalld_runs_an_install_without_the_watcher_says_what_it_does_not_hear(
+    wanted: UnitSet, told: list[bool]
+) -> None:
+    units = MemoryUnits()
+    units.states["firewalld.service"] = "active"
+    notes = install(units, wanted, TEXTS, dry_run=True).notes
+    assert ["firewall-cmd --reload" in note for note in notes] == told
+
+
+def test_of_firewalld_nothing_is_said_where_it_does_not_run_or_does_no_harm() -> None:
+    units = MemoryUnits()
+    assert install(units, PATH, TEXTS).notes == ()
+    units.states["firewalld.service"] = "active"
+    assert install(units, PATH, TEXTS, guard=True).notes == ()
+    units.asked = False
+    assert install(units, PATH, TEXTS).notes == ()
 
 
 def test_an_uninstall_of_nothing_does_nothing() -> None:

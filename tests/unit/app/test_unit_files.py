@@ -5,6 +5,7 @@ import pytest
 from natfix.app.unit_files import Mode, UnitSet, calling, supervised, units_of
 
 ALWAYS = ("natfix-restore.service", "natfix-follow.service")
+LATE = ("natfix-settle.service", "natfix-reload.service")
 
 
 def test_every_mode_follows_a_boot_and_restored_rulesets() -> None:
@@ -13,12 +14,12 @@ def test_every_mode_follows_a_boot_and_restored_rulesets() -> None:
 
 
 def test_the_drop_in_is_obeyed_without_being_enabled() -> None:
-    assert units_of([Mode.DROP_IN]) == UnitSet((*ALWAYS, "docker.service.d/natfix.conf"), ALWAYS)
+    assert units_of([Mode.DROP_IN]) == UnitSet((*ALWAYS, *LATE, "docker.service.d/natfix.conf"), (*ALWAYS, *LATE))
 
 
 def test_modes_can_be_had_together_each_file_once() -> None:
     both = units_of([Mode.WATCH, Mode.DROP_IN])
-    assert both.files == (*ALWAYS, "natfix-watch.service", "docker.service.d/natfix.conf")
+    assert both.files == (*ALWAYS, "natfix-watch.service", *LATE, "docker.service.d/natfix.conf")
 
 
 def test_nothing_is_enabled_that_is_not_put_in_place() -> None:
