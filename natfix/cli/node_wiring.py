@@ -21,13 +21,20 @@ def lease_store(orders: StoreOrders) -> LeaseStore:
 
 def _etcd_store(orders: StoreOrders) -> LeaseStore:
     from natfix.host.stores.endpoints import Endpoints, Service  # noqa: PLC0415
+    from natfix.host.stores.etcd import EtcdStore  # noqa: PLC0415
+    from natfix.host.stores.etcd_v2 import EtcdV2Store  # noqa: PLC0415
+    from natfix.host.stores.etcd_v2_client import EtcdV2Client  # noqa: PLC0415
     from natfix.host.stores.etcd_v3 import EtcdV3Store  # noqa: PLC0415
-    from natfix.host.stores.etcd_v3_client import EtcdV3Client, Login  # noqa: PLC0415
+    from natfix.host.stores.etcd_v3_client import EtcdV3Client  # noqa: PLC0415
     from natfix.host.stores.layout import Layout  # noqa: PLC0415
+    from natfix.host.stores.login import Login  # noqa: PLC0415
     from natfix.host.stores.tls import Tls  # noqa: PLC0415
 
     urls = tuple(url.strip() for url in orders.etcd_endpoints.split(",") if url.strip())
     tls = Tls(orders.etcd_cafile, orders.etcd_certfile, orders.etcd_keyfile)
     service = Service("etcd", urls, tls, orders.etcd_timeout, hint="Is it running there? --etcd-endpoints says where to ask.")
+    endpoints, layout = Endpoints(service), Layout(orders.etcd_prefix)
     login = Login(orders.etcd_username, orders.etcd_password) if orders.etcd_username else None
-    return EtcdV3Store(EtcdV3Client(Endpoints(service), login), Layout(orders.etcd_prefix))
+    v2 = EtcdV2Store(EtcdV2Client(endpoints, login), layout)
+    v3 = EtcdV3Store(EtcdV3Client(endpoints, login), layout)
+    return {"v2": v2, "v3": v3}.get(orders.etcd_api) or EtcdStore(v3, v2)

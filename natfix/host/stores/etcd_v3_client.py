@@ -11,6 +11,7 @@ from typing import Any, Final
 from natfix.errors import HostError, UnsupportedError
 from natfix.host.stores.endpoints import Endpoints, Reply, Request
 from natfix.host.stores.layout import Layout
+from natfix.host.stores.login import Login
 from natfix.host.stores.stream import Stream
 from natfix.routing.lease_codec import Entry
 
@@ -21,14 +22,6 @@ _NO_SUCH_PATH: Final = 404
 _NO_LOGIN: Final = "user name is empty"
 # A watch ends with an error, not in silence, when the server has lost its leader (gateway: Grpc-Metadata- becomes metadata).
 _REQUIRE_LEADER: Final = {"Grpc-Metadata-hasleader": "true"}
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Who speaks."""
-
-    user: str
-    password: str = field(repr=False)
 
 
 @dataclass(slots=True)
