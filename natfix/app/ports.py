@@ -102,6 +102,18 @@ class Filters(Protocol):
         ...
 
 
+class IpSetListing(Protocol):
+    """The sets of addresses that rules refer to with ``-m set``."""
+
+    def read(self) -> str | None:
+        """Print every set as ``ipset save`` does; None where nothing on this host can.
+
+        Raises:
+            HostError: no rights, or the program failed.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Interface:
     """One network device.

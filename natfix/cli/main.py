@@ -14,6 +14,7 @@ from natfix.errors import EXIT_DEFECT, EXIT_INTERRUPTED, NatfixError
 # For each command the module that holds a function of its name; it is imported when the command is called.
 COMMANDS = {
     "check": "Say which rules hide container addresses, with the packet that proves it.",
+    "trace": "Follow one packet, or all between two networks, rule by rule through a host's tables.",
     "diff": "Show exactly what `natfix apply` would change, in the kernel and in files.",
     "apply": "Correct the rules that hide container addresses, and keep that over a reboot.",
     "persist": "Save natfix's corrections into the file that is loaded at boot.",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from natfix.app.planning import Wishes
     from natfix.app.ports import History, RulesetStore
     from natfix.app.pursuit import Situation
+    from natfix.app.trace import Asked
     from natfix.app.units import Units
     from natfix.app.watch import Watch
     from natfix.app.watch_ports import Meter
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from natfix.cli.watch import WatchOrders
     from natfix.report.changes import ChangeResult
     from natfix.report.model import CheckResult
+    from natfix.report.trace import Traced
     from natfix.ruleset import Family, Ruleset
 
 STDIN = "-"
@@ -84,6 +86,21 @@ def _check_texts(
     return check_many(sources, look, HostWorkers(), told)
 
 
+def trace(asked: Asked, sources: Sequence[str], ipsets: str | None) -> Traced:
+    """Follow packets through the named texts, or through this host when none is named."""
+    from natfix.app.trace import trace_host, trace_texts  # noqa: PLC0415
+    from natfix.packets.ipset import parse_ipsets  # noqa: PLC0415
+
+    given = parse_ipsets(read_file(ipsets).decode("utf-8", "surrogateescape"), ipsets) if ipsets else None
+    if sources:
+        return trace_texts(asked, [read_text(source) for source in sources], given)
+    from natfix.host.ipsets import HostIpSets  # noqa: PLC0415
+    from natfix.host.links import HostLinks  # noqa: PLC0415
+
+    listed = HostIpSets().read() if given is None else None
+    return trace_host(asked, _stores(0), HostLinks(), parse_ipsets(listed, "ipset save") if listed else given)
+
+
 def correct_text(source: str, cidrs: Sequence[str], rules: Sequence[str]) -> tuple[bytes, ChangeResult]:
     """Correct one text."""
     from natfix.app import offline  # noqa: PLC0415
@@ -95,15 +112,25 @@ def correct_text(source: str, cidrs: Sequence[str], rules: Sequence[str]) -> tup
 
 def read_text(source: str) -> Ruleset:
     """Read one iptables-save text."""
-    from natfix.host.files import HostFiles  # noqa: PLC0415
     from natfix.ruleset import parse  # noqa: PLC0415
 
     if source == STDIN:
         return parse(sys.stdin.buffer.read(), "standard input")
-    data = HostFiles().read(source)
+    return parse(read_file(source, hint="Make one with: iptables-save > dump.save"), source)
+
+
+def read_file(path: str, *, hint: str | None = None) -> bytes:
+    """Read a file that the user named.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+
+    data = HostFiles().read(path)
     if data is None:
-        raise UsageError(f"there is no file {source}", hint="Make one with: iptables-save > dump.save")
-    return parse(data, source)
+        raise UsageError(f"there is no file {path}", hint=hint)
+    return data
 
 
 def save_text(path: str, data: bytes) -> None:
