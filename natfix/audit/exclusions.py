@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from natfix.audit.hidden import hidden
 from natfix.audit.hit import Hit
 from natfix.audit.subject import HOOK, Locality, Subject
-from natfix.packets import Fate, Intervals, Outcome, walk
+from natfix.packets import Fate, Intervals, Outcome, PacketSet, walk
+from natfix.packets.walk import Visit
 from natfix.ruleset import Rule
 
 _KEEPING = frozenset({"ACCEPT", "RETURN"})
@@ -18,29 +19,47 @@ def late_exclusion(subject: Subject) -> Iterator[Hit]:
     rewriting = frozenset(hit.rule for hit in hidden(subject))
     for locality in subject.localities if rewriting else ():
         packets = subject.protected(locality)
-        for outcome in walk(subject.table, HOOK, packets, skip=rewriting) if packets else ():
-            rule = outcome.path[-1] if outcome.path else None
-            if outcome.fate is Fate.ACCEPT and rule is not None and _is_exclusion(rule, subject):
-                yield from _overtaken(locality, rule, walk(subject.table, HOOK, outcome.packets))
+        met = _met(subject, packets, rewriting) if packets else ()
+        yield from (hit for rule, parts in met for hit in _overtaken(subject, locality, rule, parts))
 
 
-def _overtaken(locality: Locality, rule: Rule, now: tuple[Outcome, ...]) -> Iterator[Hit]:
+def _overtaken(subject: Subject, locality: Locality, rule: Rule, parts: tuple[PacketSet, ...]) -> Iterator[Hit]:
     """The exclusion *rule*, when as things stand all its packets are surely rewritten and never come to it."""
+    now = tuple(outcome for part in parts for outcome in walk(subject.table, HOOK, part))
     decider = now[0].rule
-    if decider is None or any(each.fate is not Fate.SOURCE_NAT or not each.certain or rule in each.path for each in now):
-        return
-    message = f"keeps the addresses of {_named(locality)}, but rule {decider.number} of {decider.chain} rewrites them before"
-    yield Hit(rule, message, locality=locality, outcomes=now, behind=decider)
+    rewritten = all(each.fate is Fate.SOURCE_NAT and each.certain for each in now)
+    if decider is not None and rewritten and not any(rule == each for part in parts for each, _ in _met(subject, part)):
+        named = ", ".join(map(str, locality.networks))
+        message = f"keeps the addresses of {named}, but rule {decider.number} of {decider.chain} rewrites them before"
+        yield Hit(rule, message, locality=locality, outcomes=now, behind=decider)
 
 
 def returned_exclusion(subject: Subject) -> Iterator[Hit]:
     """Exclusions by RETURN out of a chain whose caller goes on to a rule that rewrites."""
     for hit in hidden(subject):
         for outcome in hit.outcomes if hit.behind is None else ():
-            for rule in outcome.path[:-1]:
-                if rule.target == "RETURN" and outcome.certain and _is_exclusion(rule, subject):
-                    message = f"only leaves {rule.chain}; later rule {hit.rule.number} of {hit.rule.chain} still rewrites"
-                    yield Hit(rule, message, locality=hit.locality, outcomes=(outcome,))
+            for rule, _ in _met(subject, outcome.packets) if outcome.certain else ():
+                if rule.target == "RETURN":
+                    yield _returned(rule, hit, outcome)
+
+
+def _returned(rule: Rule, hit: Hit, outcome: Outcome) -> Hit:
+    message = f"only leaves {rule.chain}; later rule {hit.rule.number} of {hit.rule.chain} still rewrites"
+    return Hit(rule, message, locality=hit.locality, outcomes=(outcome,))
+
+
+def _met(
+    subject: Subject, packets: PacketSet, skip: frozenset[Rule] = frozenset()
+) -> tuple[tuple[Rule, tuple[PacketSet, ...]], ...]:
+    """The exclusions that some of *packets* surely match on their way, each with the part it matches."""
+    found: dict[Rule, tuple[PacketSet, ...]] = {}
+
+    def seen(visit: Visit) -> None:
+        if visit.parted.inside and not visit.parted.unknown and not visit.piece.unknown and _is_exclusion(visit.rule, subject):
+            found[visit.rule] = (*found.get(visit.rule, ()), *(piece.packets for piece in visit.parted.inside))
+
+    walk(subject.table, HOOK, packets, skip=skip, seen=seen)
+    return tuple(found.items())
 
 
 def _is_exclusion(rule: Rule, subject: Subject) -> bool:
@@ -49,7 +68,3 @@ def _is_exclusion(rule: Rule, subject: Subject) -> bool:
         return False
     networks = [network for name in ("source", "destination") if (network := rule.network(name)) is not None]
     return any(network.prefixlen and Intervals.networks([network]) & subject.cluster_addresses for network in networks)
-
-
-def _named(locality: Locality) -> str:
-    return ", ".join(map(str, locality.networks))

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from natfix.audit.hit import Hit
+from natfix.audit.reach import every_packet
 from natfix.audit.subject import HOOK, Subject
 from natfix.packets import SOURCE_NAT_TARGETS, Outcome, PacketSet, walk
 from natfix.packets.fields import parse_mark
 from natfix.packets.match import match
-from natfix.packets.packetset import every_address
 from natfix.ruleset import Rule, Table
 
 _SETTING = (" -j MARK ", " -j CONNMARK --restore-mark", " --tproxy-mark ")
@@ -44,8 +44,7 @@ def _waits_for(subject: Subject, rule: Rule) -> int:
 
 
 def _packets(subject: Subject, rule: Rule) -> tuple[PacketSet, ...]:
-    every = every_address(subject.family)
-    return match(rule, PacketSet(subject.family, every, every), unreadable=frozenset({"mark"})).inside
+    return match(rule, every_packet(subject), unreadable=frozenset({"mark"})).inside
 
 
 def _common(outcomes: list[Outcome]) -> int:

@@ -14,13 +14,16 @@ from natfix.audit.hidden import hidden, once
 from natfix.audit.hit import Hit
 from natfix.audit.subject import HOOK, Subject
 from natfix.packets import SOURCE_NAT_TARGETS, Fate, Intervals, Outcome, PacketSet, walk
+from natfix.packets.bits import Bits
 from natfix.packets.match import match
 from natfix.packets.packetset import every_address
+from natfix.packets.walk import Visit
 from natfix.ruleset import Rule, same_meaning
 
 _DECIDING: Final = SOURCE_NAT_TARGETS | {"ACCEPT", "RETURN", "DROP"}
-# Each rule is held against each other one; this many take 0.1 s, and no host has so many that people look through them.
+# Each rule is held against each other one; this many take 0.1 s, and nobody looks through more.
 _MOST_RULES: Final = 300
+_MOST_VISITS: Final = 20_000
 
 
 class Dead(NamedTuple):
@@ -83,17 +86,36 @@ def dead_rules(subject: Subject) -> Iterator[Dead]:
     if len(subject.rules) > _MOST_RULES:
         return
     told = {hit.rule for hit in hidden(subject)}
-    whole = _everything(subject)
     kept = [(rule, _addresses(rule)) for rule in subject.rules]
+    tired = _Patience(_MOST_VISITS)
     for rule, mine in kept:
         if rule.target not in _DECIDING or rule in told:
             continue
-        packets = match(rule, whole, unreadable=frozenset({"mark"}))
+        packets = match(rule, every_packet(subject), unreadable=frozenset({"mark"}))
         apart = frozenset(other for other, theirs in kept if not _meet(mine, theirs))
-        outcomes = [outcome for each in packets.inside for outcome in walk(subject.table, HOOK, each, skip=apart)]
+        try:
+            outcomes = [each for part in packets.inside for each in walk(subject.table, HOOK, part, skip=apart, seen=tired)]
+        except _TiredError:
+            return
         found = _dead(rule, outcomes)
         if found is not None and not told.intersection(found.deciders):
             yield found
+
+
+class _TiredError(Exception):
+    """The walks took too long."""
+
+
+class _Patience:
+    """Counts the rules that packets come to, and ends the walks where marks and unknown matches part them without end."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def __call__(self, visit: Visit) -> None:  # noqa: ARG002  (every visit counts one)
+        self.left -= 1
+        if not self.left:
+            raise _TiredError
 
 
 def _dead(rule: Rule, outcomes: Sequence[Outcome]) -> Dead | None:
@@ -110,9 +132,10 @@ def _dead(rule: Rule, outcomes: Sequence[Outcome]) -> Dead | None:
     return Dead(rule, tuple(deciders), all(outcome.fate is fate for outcome in outcomes))
 
 
-def _everything(subject: Subject) -> PacketSet:
+def every_packet(subject: Subject) -> PacketSet:
+    """Whatever can come to the hook, with any mark."""
     every = every_address(subject.family)
-    return PacketSet(subject.family, every, every)
+    return PacketSet(subject.family, every, every, mark=Bits(0, 0))
 
 
 def _addresses(rule: Rule) -> tuple[Intervals | None, Intervals | None]:
