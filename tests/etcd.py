@@ -7,6 +7,7 @@
 It serves the v3 store, its JSON gateway and the v2 keys API on one port, as etcd 3.4 does with --enable-v2.
 """
 
+import itertools
 import os
 import shutil
 import signal
@@ -97,6 +98,7 @@ class Etcd:
         tls: what it shows, and who must have signed what is shown to it; None for plain text.
         namespace: the network namespace it runs in; empty for that of the thread that starts it.
         words: further options.
+        members: where each server of its cluster speaks to the others; none but itself without them.
     """
 
     folder: Path
@@ -105,12 +107,18 @@ class Etcd:
     tls: Certificates | None = None
     namespace: str = ""
     words: Sequence[str] = ()
+    members: Sequence[str] = ()
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
     def url(self) -> str:
         """Where clients find it."""
         return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
+
+    @property
+    def peer_url(self) -> str:
+        """Where the other servers of its cluster find it."""
+        return f"http://127.0.0.1:{self.port + 1}"
 
     @property
     def pid(self) -> int:
@@ -128,25 +136,42 @@ class Etcd:
 
     def start(self) -> None:
         """Start it on the data that is there, and wait until it answers."""
-        peers = f"http://127.0.0.1:{self.port + 1}"
+        self.launch()
+        self.answers()
+
+    def launch(self) -> None:
+        """Start it, and wait for nothing."""
+        members = [*self.members] or [self.peer_url]
+        listed = ",".join(f"{number}={url}" for number, url in enumerate(members))
         command = ["etcd", "--data-dir", str(self.folder / "data"), "--enable-v2", "--logger", "zap", "--log-level", "warn"]
         command += ["--listen-client-urls", self.url, "--advertise-client-urls", self.url]
-        command += [
-            "--listen-peer-urls",
-            peers,
-            "--initial-advertise-peer-urls",
-            peers,
-            "--initial-cluster",
-            f"default={peers}",
-        ]
-        # It elects itself: what a cluster would wait for others need not take a second.
-        command += ["--heartbeat-interval", "20", "--election-timeout", "200", *self.words]
+        command += ["--listen-peer-urls", self.peer_url, "--initial-advertise-peer-urls", self.peer_url]
+        command += ["--name", str(members.index(self.peer_url)), "--initial-cluster", listed]
+        # One that elects itself need not wait a second for others.
+        command += [] if self.members else ["--heartbeat-interval", "20", "--election-timeout", "200"]
+        command += self.words
         if self.tls:
             command += ["--cert-file", str(self.tls.server), "--key-file", str(self.tls.server_key)]
             command += ["--trusted-ca-file", str(self.tls.ca), "--client-cert-auth"]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([*self._inside(), *command], stdout=log, stderr=log)
-        self._wait_until_it_answers(self._process)
+
+    def answers(self) -> None:
+        """Wait until it answers, with its cluster behind it.
+
+        Raises:
+            AssertionError: it does not; with the end of its log.
+        """
+        assert self._process is not None
+        deadline = time.monotonic() + _PATIENCE
+        while self._process.poll() is None and time.monotonic() < deadline:
+            try:
+                self.ctl("--command-timeout", "5s", "get", "nothing")
+            except AssertionError:
+                time.sleep(0.05)
+            else:
+                return
+        raise AssertionError(f"etcd does not answer: {(self.folder / 'log').read_text()[-2000:]}")
 
     def stop(self, number: int = signal.SIGKILL) -> None:
         """End it, by default as a failing machine does; nothing when it does not run."""
@@ -205,17 +230,6 @@ class Etcd:
     def _inside(self) -> list[str]:
         return ["nsenter", f"--net=/run/netns/{self.namespace}"] if self.namespace else []
 
-    def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + _PATIENCE
-        while process.poll() is None and time.monotonic() < deadline:
-            try:
-                self.ctl("--command-timeout", "5s", "get", "nothing")
-            except AssertionError:
-                time.sleep(0.05)
-            else:
-                return
-        raise AssertionError(f"etcd does not answer: {(self.folder / 'log').read_text()[-2000:]}")
-
 
 @contextmanager
 def etcd(
@@ -238,7 +252,7 @@ def etcd(
         words: further options of etcd.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    server = Etcd(folder, host, port or _free_port(), tls, namespace, words)
+    server = Etcd(folder, host, port or next(_free_ports()), tls, namespace, words)
     try:
         server.start()
         yield server
@@ -246,11 +260,29 @@ def etcd(
         server.stop()
 
 
-def _free_port() -> int:
-    """Find a port that is free, as is the next one; below those that the kernel gives to outgoing connections."""
+@contextmanager
+def cluster(folder: Path, size: int = 3) -> Iterator[Sequence[Etcd]]:
+    """Run several servers that are one store, in plain text on this thread's loopback, and end them afterwards."""
+    ports = list(itertools.islice(_free_ports(), size))
+    members = [f"http://127.0.0.1:{port + 1}" for port in ports]
+    servers = [Etcd(folder / str(port), "127.0.0.1", port, members=members) for port in ports]
+    try:
+        for server in servers:
+            server.folder.mkdir(parents=True)
+            server.launch()
+        for server in servers:
+            server.answers()
+        yield servers
+    finally:
+        for server in servers:
+            server.stop()
+
+
+def _free_ports() -> Iterator[int]:
+    """Find ports that are free, as is the next one; below those that the kernel gives to outgoing connections."""
     for port in range(20000 + os.getpid() % 5000 * 2, 32000, 2):
         if all(_is_free(one) for one in (port, port + 1)):
-            return port
+            yield port
     raise AssertionError("no port is free")
 
 
