@@ -6,7 +6,7 @@ along the way. Chains the packet does not enter are closed boxes; rules that do 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -102,7 +102,7 @@ def chart(finding: Finding, subject: Subject, corrected: Table | None) -> Chart 
     packet, hook = finding.packet, finding.path[0].chain
     marks: dict[Rule, Mark] = {finding.behind: "first"} if finding.behind else {}
     marks[finding.rule] = "culprit"
-    box = _box(table, hook, list(finding.path), marks)
+    box = _Layout(table, hook, finding.path, marks).box(hook)
     before = Way(box, decided=True, good=bool(finding.shielded_by), end=_end(finding, packet))
     mended = finding.correctable and finding.table == "nat"
     after = _after(packet, subject, corrected, hook) if corrected and mended else None
@@ -124,8 +124,8 @@ def _after(packet: Packet, subject: Subject, corrected: Table, hook: str) -> Way
     new = (rule for chain in corrected.reached_from(hook) for rule in chain.rules if rule not in old)
     good = outcome.fate is Fate.ACCEPT
     end = f"leaves as it came, from {packet.source}" if good else f"{packet.source} still leaves as another"
-    path = list(outcome.path)
-    return Way(_box(corrected, hook, path, dict.fromkeys(new, "new")), outcome.rule is not None, good, end)
+    box = _Layout(corrected, hook, outcome.path, dict.fromkeys(new, "new")).box(hook)
+    return Way(box, outcome.rule is not None, good, end)
 
 
 def _doubt(outcome: Outcome) -> int:
@@ -154,44 +154,66 @@ def _just(number: int) -> Intervals:
     return Intervals(((number, number),))
 
 
-def _box(table: Table, name: str, path: list[Rule], marks: dict[Rule, Mark]) -> Box:
-    """The chain *name*; what the packet matches in it, and in the chains it comes to from there, is taken off *path*."""
-    chain = table.chain(name)
-    if chain is None:
-        return Box(name, 0)
-    taken: dict[int, Box | None] = {}
-    while path and path[0].chain == name and path[0].number not in taken:
-        rule = path.pop(0)
-        entered = bool(path) and path[0].chain == rule.target
-        taken[rule.number] = _box(table, rule.target, path, marks) if entered else _beside(table, rule, marks)
-    return Box(name, len(chain.rules), tuple(_rows(table, chain, taken, marks)))
+class _Layout:
+    """Lays the chains of one table out.
 
+    Args:
+        table: the table.
+        hook: the chain that a packet comes in by.
+        path: the rules it matches.
+        marks: rules to point at.
+    """
 
-def _rows(table: Table, chain: Chain, taken: dict[int, Box | None], marks: dict[Rule, Mark]) -> Iterator[Row]:
-    """The rules that matter, one on each side of them, and how many are left out between."""
-    matter = {rule.number for rule in chain.rules if rule.number in taken or rule in marks}
-    near = {number + step for number in matter for step in (-1, 0, 1)} or {1}
-    ends = {0, len(chain.rules) + 1}
-    last = 0
-    for rule in chain.rules:
-        # One rule alone is shown rather than counted: that takes no more room.
-        if rule.number not in near and not {rule.number - 1, rule.number + 1} <= near | ends:
-            continue
-        yield from _left_out(rule.number - last - 1)
-        last = rule.number
-        box = taken[last] if last in taken else _beside(table, rule, marks)
-        yield Row(rule.spec, last, last in taken, marks.get(rule, ""), box)
-    yield from _left_out(len(chain.rules) - last)
+    def __init__(self, table: Table, hook: str, path: Iterable[Rule], marks: Mapping[Rule, Mark]) -> None:
+        self.table = table
+        self.path = list(path)
+        self.marks = marks
+        marked = {rule.chain for rule in marks}
+        # Chains in which, or in one that they lead to, there is something to point at.
+        self.leading = {
+            chain.name
+            for chain in table.reached_from(hook)
+            if marked and not marked.isdisjoint(each.name for each in table.reached_from(chain.name))
+        }
+
+    def box(self, name: str) -> Box:
+        """The chain *name*; what the packet matches in it, and in chains it comes to from there, is taken off the path."""
+        chain = self.table.chain(name)
+        if chain is None:
+            return Box(name, 0)
+        taken: dict[int, Box | None] = {}
+        while self.path and self.path[0].chain == name and self.path[0].number not in taken:
+            rule = self.path.pop(0)
+            entered = bool(self.path) and self.path[0].chain == rule.target
+            taken[rule.number] = self.box(rule.target) if entered else self.beside(rule)
+        return Box(name, len(chain.rules), tuple(self.rows(chain, taken)))
+
+    def rows(self, chain: Chain, taken: Mapping[int, Box | None]) -> Iterator[Row]:
+        """The rules that matter, one on each side of them, and how many are left out between."""
+        matter = {rule.number for rule in chain.rules if rule.number in taken or self.matters(rule)}
+        near = {number + step for number in matter for step in (-1, 0, 1)} or {1}
+        ends = {0, len(chain.rules) + 1}
+        last = 0
+        for rule in chain.rules:
+            # One rule alone is shown rather than counted: that takes no more room.
+            if rule.number in near or {rule.number - 1, rule.number + 1} <= near | ends:
+                yield from _left_out(rule.number - last - 1)
+                last = rule.number
+                box = taken[last] if last in taken else self.beside(rule)
+                yield Row(rule.spec, last, last in taken, self.marks.get(rule, ""), box)
+        yield from _left_out(len(chain.rules) - last)
+
+    def matters(self, rule: Rule) -> bool:
+        """Whether *rule* is pointed at, or leads to one that is."""
+        return rule in self.marks or rule.target in self.leading
+
+    def beside(self, rule: Rule) -> Box | None:
+        """The chain that *rule* leads to, closed unless there is something in it to point at."""
+        chain = self.table.chain(rule.target)
+        if chain is None:
+            return None
+        return Box(chain.name, len(chain.places), tuple(self.rows(chain, {})) if chain.name in self.leading else ())
 
 
 def _left_out(number: int) -> Sequence[Row]:
     return (Row(f"{number} more rules"),) if number else ()
-
-
-def _beside(table: Table, rule: Rule, marks: dict[Rule, Mark]) -> Box | None:
-    """The chain that *rule* leads to, closed unless there is something in it to point at."""
-    chain = table.chain(rule.target)
-    if chain is None:
-        return None
-    pointed_at = any(mark and marked.chain == chain.name for marked, mark in marks.items())
-    return Box(chain.name, len(chain.places), tuple(_rows(table, chain, {}, marks)) if pointed_at else ())

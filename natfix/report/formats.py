@@ -49,10 +49,9 @@ def rendered(result: CheckResult, form: ReportFormat, threshold: Severity) -> st
             from natfix.report.markdown import markdown_text  # noqa: PLC0415
 
             return markdown_text(result)
-        case ReportFormat.HTML:
-            from natfix.report.html import html_text  # noqa: PLC0415
+    from natfix.report.html import html_text  # noqa: PLC0415
 
-            return html_text(result)
+    return html_text(result)
 
 
 def _text(result: CheckResult) -> str:

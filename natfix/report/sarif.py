@@ -100,10 +100,10 @@ def _flow(finding: Finding, table: CheckedTable) -> dict[str, Any]:
 
 def _location(rule: Rule, name: str, table: CheckedTable, message: str = "") -> dict[str, Any]:
     """Where a rule stands: a chain of a table, and for a text the line (3.28)."""
-    logical = f"{table.source}/{name}/{rule.chain}/{rule.number}" if table.live else f"{name}/{rule.chain}/{rule.number}"
-    made: dict[str, Any] = {
-        "logicalLocations": [{"name": f"rule {rule.number} of {rule.chain}", "fullyQualifiedName": readable(logical)}]
-    }
+    number = str(rule.number) if rule.number else ""
+    logical = "/".join(filter(None, (table.source if table.live else "", name, rule.chain, number)))
+    called = f"rule {number} of {rule.chain}" if number else str(rule)
+    made: dict[str, Any] = {"logicalLocations": [{"name": readable(called), "fullyQualifiedName": readable(logical)}]}
     if not table.live:
         made["physicalLocation"] = _physical(table.source, rule.line, snippet=str(rule))
     return {**made, "message": {"text": readable(message)}} if message else made

@@ -88,11 +88,13 @@ def cluster_lines(clusters: Iterable[ClusterOrigin]) -> Iterator[Line]:
 
 
 def place_of(table: CheckedTable, finding: Finding) -> str:
-    """Where a finding is: the line of a file, or the number of a rule of a host."""
+    """Where a finding is: the line of a file, or the number of a rule of a host; neither for what is no rule."""
     rule = finding.rule
-    if table.live:
-        return f"{table.source}, {finding.table} {rule.chain}, rule {rule.number}"
-    return f"{table.source}, line {rule.line} ({finding.table} {rule.chain}, rule {rule.number})"
+    number = f", rule {rule.number}" if rule.number else ""
+    place = f"{finding.table} {rule.chain}".rstrip() + number
+    if table.live or not rule.line:
+        return f"{table.source}, {place}"
+    return f"{table.source}, line {rule.line} ({place})"
 
 
 def _fate(finding: Finding, packet: Packet) -> Line:

@@ -8,15 +8,19 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from natfix.app.check import look_at_text, summed_up
+from natfix.app.cluster import Cluster
 from natfix.audit import Finding, Subject, audit_table
 from natfix.audit.guard import Guard
 from natfix.audit.subject import filtering_of
+from natfix.errors import RulesetSyntaxError
 from natfix.host.catalogue import read_catalogue
-from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
+from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin, Unread
 from natfix.ruleset import Family, parse, parse_network
 
 SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
-CATALOGUE = read_catalogue(local="/nowhere")
+# Few kinds, so that what the report is tested with stays the same when the catalogue grows.
+CATALOGUE = tuple(kind for kind in read_catalogue(local="/nowhere") if kind.id[:3] == "DOC" or "NAT001" <= kind.id <= "NAT007")
 CLUSTER = ClusterOrigin((parse_network("172.7.0.0/16"),), "--cluster-cidr")
 GUESS = ClusterOrigin((parse_network("fd00:7::/32"), parse_network("fd00:9::/32")), "routes to peer subnets", guessed=True)
 BROAD = "-s 172.7.21.0/24 ! -o docker0 -j MASQUERADE"
@@ -84,6 +88,54 @@ COMMIT
 def findings() -> dict[str, Finding]:
     """The findings by audit rule and number, as ``NAT001 1``."""
     return {f"{each.kind.id} {each.rule.number}": each for each in checked(live=False).findings}
+
+
+CLUSTERS = (Cluster(CLUSTER.networks, CLUSTER.origin),)
+
+# Chains in chains: the packet goes through two of them, and a rule in the inner one decides first.
+NESTED = f"""\
+*nat
+:POSTROUTING ACCEPT [0:0]
+:KUBE-POSTROUTING - [0:0]
+:CNI-1 - [0:0]
+:INNER - [0:0]
+-A POSTROUTING -j KUBE-POSTROUTING
+-A POSTROUTING -s 10.0.0.1/32 -j ACCEPT
+-A POSTROUTING -s 172.7.21.0/24 -m comment --comment "a comment <that> is & long" -j CNI-1
+-A POSTROUTING {BROAD}
+-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN
+-A KUBE-POSTROUTING -j MASQUERADE
+-A CNI-1 -d 10.88.0.0/16 -j ACCEPT
+-A CNI-1 -g INNER
+-A INNER -j SNAT --to-source 10.4.7.21
+COMMIT
+"""
+
+
+def looked_at(text: str, source: str = "dump.save", *, charts: bool = True) -> CheckResult:
+    """A text as a check looks at it, with pictures."""
+    data = text.encode("utf-8", "surrogateescape")
+    return summed_up([look_at_text(parse(data, source, Family.IPV4), CLUSTERS, CATALOGUE, charts=charts)])
+
+
+def simple(spec: str = BROAD) -> str:
+    """A table of one rule."""
+    return f"*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING {spec}\nCOMMIT\n"
+
+
+def unread() -> Unread:
+    """A dump that broke off in a rule."""
+    try:
+        looked_at(simple('-m comment --comment "open'), "broken,1.save")
+    except RulesetSyntaxError as error:
+        return Unread.of("broken,1.save", error)
+    raise AssertionError
+
+
+def crowd(number: int) -> CheckResult:
+    """So many hosts with the same fault, one without, and one that could not be read."""
+    hosts = [looked_at(simple(BROAD.replace("7.21", f"7.{place}")), f"h{place}.save") for place in range(1, number + 1)]
+    return summed_up([*hosts, looked_at(simple(CORRECTED), "good.save")], [unread()])
 
 
 def problems(document: dict[str, Any], schema: str) -> list[str]:

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from natfix._version import __version__
+from natfix.errors import BusyError
 from natfix.report.document import check_document, finding_document, readable
-from natfix.report.model import CheckResult
-from tests.unit.report.results import CATALOGUE, dropped, findings, problems, result, shielded
+from natfix.report.model import CheckResult, Unread
+from tests.unit.report.results import CATALOGUE, crowd, dropped, findings, problems, result, shielded
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -113,6 +114,20 @@ def test_a_document_begins_with_its_versions_and_counts_what_it_found() -> None:
         "origin": "routes to peer subnets",
         "guessed": True,
     }
+
+
+def test_kinds_are_summed_up_and_what_could_not_be_read_is_named() -> None:
+    held = check_document(crowd(3))
+    assert problems(held, "check-1.json") == []
+    assert held["kinds"] == [{"id": "NAT001", "name": "over-broad-masquerade", "severity": "high", "findings": 3, "sources": 3}]
+    (broken,) = held["unread"]
+    assert (broken["source"], broken["line"], broken["column"] > 1) == ("broken,1.save", 3, True)
+
+
+def test_a_source_without_a_place_has_none() -> None:
+    held = check_document(CheckResult((), (), (Unread.of("x", BusyError("taken")),)))
+    assert problems(held, "check-1.json") == []
+    assert held["unread"] == [{"source": "x", "problem": "taken", "line": None, "column": None, "hint": None}]
 
 
 def test_bytes_that_were_no_text_are_shown_as_such() -> None:

@@ -1,9 +1,26 @@
 """natfix/report/text.py: what a check found, for people."""
 
+from dataclasses import replace
+
+from natfix.app.check import summed_up
 from natfix.report.lines import plain
 from natfix.report.model import CheckResult
-from natfix.report.text import check_lines, cluster_lines, count, finding_lines
-from tests.unit.report.results import CLUSTER, GUESS, checked, dropped, findings, result, shielded
+from natfix.report.text import EACH, check_lines, cluster_lines, count, finding_lines, place_of
+from natfix.ruleset import Rule
+from tests.unit.report.results import (
+    CLUSTER,
+    CORRECTED,
+    GUESS,
+    checked,
+    crowd,
+    dropped,
+    findings,
+    looked_at,
+    result,
+    shielded,
+    simple,
+    unread,
+)
 
 
 def shown(name: str) -> list[str]:
@@ -102,6 +119,55 @@ def test_a_finding_behind_the_guard_is_told_without_alarm() -> None:
     lines = list(check_lines(shielded()))
     assert "  source   172.7.21.2 would become the address of eth0" in [line.text for line in lines]
     assert lines[-1] == ("1 finding: 1 info; harmless behind the guard, no container address is hidden", "good")
+
+
+def test_of_many_sources_each_kind_is_told_once_with_the_first_case() -> None:
+    lines = plain(check_lines(crowd(EACH))).split("\n")
+    assert lines[1] == "12 sources, 11 nat tables, 11 rules looked at"
+    assert sum("  packet   " in line for line in lines) == 1
+    assert "  also     h2.save, line 3 (nat POSTROUTING, rule 1); h3.save, line 3 (nat POSTROUTING, rule 1); h4" in "\n".join(
+        lines
+    )
+    assert "           and 6 more; --format json has them all" in lines
+    assert "NAT001 high over-broad-masquerade: 10 findings in 10 sources" in lines
+    assert lines[-3].startswith("not read: broken,1.save: ")
+    assert lines[-2] == "10 findings: 10 high; 1 source could not be read"
+
+
+def test_of_few_sources_every_finding_is_told_and_summed_up() -> None:
+    lines = plain(check_lines(crowd(2))).split("\n")
+    assert sum("  packet   " in line for line in lines) == 2
+    assert "NAT001 high over-broad-masquerade: 2 findings in 2 sources" in lines
+
+
+def test_many_sources_with_few_findings_name_them_all() -> None:
+    hosts = [looked_at(simple(CORRECTED), f"h{number}.save") for number in range(EACH)]
+    lines = plain(check_lines(summed_up([*hosts, looked_at(simple(), "one"), looked_at(simple(), "two")]))).split("\n")
+    assert "  also     two, line 3 (nat POSTROUTING, rule 1)" in lines
+    lines = plain(check_lines(summed_up([*hosts, looked_at(simple(), "one")]))).split("\n")
+    assert not any(line.startswith("  also") for line in lines)
+
+
+def test_many_notes_are_cut_with_a_word() -> None:
+    many = CheckResult(crowd(EACH).tables, tuple(f"note {number}" for number in range(EACH + 2)))
+    lines = plain(check_lines(many)).split("\n")
+    assert "note: 2 more notes; --format json has them all" in lines
+    assert f"note: note {EACH}" not in lines
+
+
+def test_a_source_that_could_not_be_read_is_never_all_well() -> None:
+    for held in (CheckResult((), (), (unread(),)), CheckResult(shielded().tables, (), (unread(),))):
+        assert list(check_lines(held))[-1].style == "bad"
+
+
+def test_what_is_no_rule_has_a_place_without_a_number() -> None:
+    table = checked(live=False)
+    setting = replace(table.findings[0], rule=Rule("", "net.ipv4.ip_forward = 0"), table="sysctl")
+    assert place_of(table, setting) == "dump.save, sysctl"
+    assert (
+        place_of(table, replace(setting, rule=Rule("FORWARD", "-P FORWARD DROP"), table="filter"))
+        == "dump.save, filter FORWARD"
+    )
 
 
 def test_a_guessed_cluster_stands_out() -> None:
