@@ -17,7 +17,7 @@ from natfix.report.text import count, cure, place_of, verdict
 # A page with a thousand pictures shows nobody anything, and the same fault on a thousand hosts looks the same.
 PICTURED: Final = 3
 
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _HEAD: Final = f"""\
 <!DOCTYPE html>
 <html lang="en">
