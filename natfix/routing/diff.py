@@ -186,5 +186,4 @@ def _order(entry: Entry) -> tuple[str | int, ...]:
             return entry.link, held.version, int(held.ip), held.network.prefixlen
         case FdbEntry():
             return entry.link, entry.mac, entry.remote.version, int(entry.remote)
-        case VxlanDevice():
-            return (entry.name,)
+    return (entry.name,)

@@ -97,6 +97,8 @@ def _with_device(state: NetState, host: Links, device: VxlanDevice) -> NetState:
     if host.named(device.name) or any((one.vni, one.port) == (device.vni, device.port) for one in others):
         raise RefusedError(errno.EEXIST)
     there = state if device.up else without_forwarding(state, device.name)
+    if old.mac != device.mac:  # The kernel forgets who is behind a device whose own MAC changes.
+        there = replace(there, neighbours=frozenset(one for one in there.neighbours if one.link != device.name))
     return replace(there, devices=frozenset({*others, device}))
 
 

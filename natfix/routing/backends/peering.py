@@ -16,7 +16,6 @@ from natfix.routing.network import NetworkConfig, Pool
 from natfix.routing.state import Address, NetState, Network
 from natfix.routing.subnet import Subnet
 
-
 NOTHING: Final = NetState()
 
 

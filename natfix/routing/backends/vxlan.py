@@ -53,7 +53,7 @@ class VxlanBackend:
         self._vxlan = vxlan
         self._here = here
         versions = [pool.network.version for pool in config.pools]
-        self._names = {version: f"{_NAMES[version]}.{vxlan.vni}" for version in versions}
+        self._names: Mapping[int, str] = {version: f"{_NAMES[version]}.{vxlan.vni}" for version in versions}
         self._macs: Mapping[int, str] = {4: here.mac, 6: here.mac_v6}
         self._direct = vxlan.direct_routing and not here.link.point_to_point and here.link.kind not in _TUNNELS
         self.networks: tuple[Network, ...] = config.networks
