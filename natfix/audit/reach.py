@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from natfix.audit.hidden import hidden, once
 from natfix.audit.hit import Hit
 from natfix.audit.subject import HOOK, Subject
-from natfix.packets import SOURCE_NAT_TARGETS, Fate, Intervals, Outcome, PacketSet, walk
+from natfix.packets import SOURCE_NAT_TARGETS, Fate, Intervals, Names, Outcome, PacketSet, walk
 from natfix.packets.bits import Bits
 from natfix.packets.match import match
 from natfix.packets.packetset import every_address
@@ -21,9 +21,12 @@ from natfix.packets.walk import Visit
 from natfix.ruleset import Rule, same_meaning
 
 _DECIDING: Final = SOURCE_NAT_TARGETS | {"ACCEPT", "RETURN", "DROP"}
-# Each rule is held against each other one; this many take 0.1 s, and nobody looks through more.
-_MOST_RULES: Final = 300
+# Each rule is held against each other one, so that this many take 20 ms. More are a node's many pods, written by a program.
+_MOST_RULES: Final = 100
 _MOST_VISITS: Final = 20_000
+_MOST_WAYS: Final = 4
+_MARK: Final = frozenset({"mark"})
+_ALL: Final = (0, 2**128 - 1)
 
 
 class Dead(NamedTuple):
@@ -86,47 +89,86 @@ def dead_rules(subject: Subject) -> Iterator[Dead]:
     if len(subject.rules) > _MOST_RULES:
         return
     told = {hit.rule for hit in hidden(subject)}
-    kept = [(rule, _addresses(rule)) for rule in subject.rules]
-    tired = _Patience(_MOST_VISITS)
-    for rule, mine in kept:
-        if rule.target not in _DECIDING or rule in told:
-            continue
-        packets = match(rule, every_packet(subject), unreadable=frozenset({"mark"}))
-        apart = frozenset(other for other, theirs in kept if not _meet(mine, theirs))
-        try:
-            outcomes = [each for part in packets.inside for each in walk(subject.table, HOOK, part, skip=apart, seen=tired)]
-        except _TiredError:
+    search = _Search(subject)
+    for rule in subject.rules:
+        if rule.target in _DECIDING and rule not in told and rule.line not in search.met:
+            try:
+                found = search.dead(rule)
+            except _TiredError:
+                return
+            if found is not None and not told.intersection(found.deciders):
+                yield found
+
+
+class _Search:
+    """Sends the packets of single rules through one table."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.named = [(rule, _addresses(rule)) for rule in subject.rules]
+        self.left = _MOST_VISITS
+        self.met: set[int] = set()
+        self.calls: dict[str, list[Rule]] = {}
+        for rule in subject.rules:
+            self.calls.setdefault(rule.target, []).append(rule)
+
+    def dead(self, rule: Rule) -> Dead | None:
+        """The rule as a dead one; None when a packet comes to it, or may."""
+        ways = list(self.ways((rule,)))
+        if not ways or len(ways) > _MOST_WAYS:
+            return None
+        parts = [part for way in ways for part in self.matching(way)]
+        # One packet that comes to the rule proves that it lives, at a small part of the cost.
+        sent = [_one_of(rule, part) for part in parts[:1]]
+        outcomes: list[Outcome] = []
+        for part in (*sent, *parts):
+            outcomes += self.sent(part)
+            if rule.line in self.met:
+                return None
+        return _dead(rule, outcomes)
+
+    def ways(self, way: tuple[Rule, ...]) -> Iterator[tuple[Rule, ...]]:
+        """The jumps that lead from the hook to the first rule of *way*, with what they lead to."""
+        if way[0].chain == HOOK:
+            yield way
             return
-        found = _dead(rule, outcomes)
-        if found is not None and not told.intersection(found.deciders):
-            yield found
+        for call in self.calls.get(way[0].chain, ()):
+            yield from self.ways((call, *way))
+
+    def matching(self, way: Sequence[Rule]) -> tuple[PacketSet, ...]:
+        """The packets that match every rule of *way*, whatever their marks."""
+        parts: tuple[PacketSet, ...] = (every_packet(self.subject),)
+        for rule in way:
+            parts = tuple(inside for part in parts for inside in match(rule, part, unreadable=_MARK).inside)
+        return parts
+
+    def sent(self, packets: PacketSet) -> tuple[Outcome, ...]:
+        """What becomes of *packets*; rules that none of them can match need not be asked."""
+        source, destination = _span(packets.source), _span(packets.destination)
+        apart = [
+            rule
+            for rule, ((first, last), (low, high)) in self.named
+            if first > source[1] or last < source[0] or low > destination[1] or high < destination[0]
+        ]
+        return walk(self.subject.table, HOOK, packets, skip=frozenset(apart), seen=self._see)
+
+    def _see(self, visit: Visit) -> None:
+        """Note who gets a packet; give up where marks and unknown matches part packets without end."""
+        self.left -= 1
+        if not self.left:
+            raise _TiredError
+        if visit.parted.inside:
+            self.met.add(visit.rule.line)
 
 
 class _TiredError(Exception):
     """The walks took too long."""
 
 
-class _Patience:
-    """Counts the rules that packets come to, and ends the walks where marks and unknown matches part them without end."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-    def __call__(self, visit: Visit) -> None:  # noqa: ARG002  (every visit counts one)
-        self.left -= 1
-        if not self.left:
-            raise _TiredError
-
-
 def _dead(rule: Rule, outcomes: Sequence[Outcome]) -> Dead | None:
-    """The rule as a dead one; None when a packet comes to it, or may, or when no rule that decides was met."""
-    if any(each.line == rule.line for outcome in outcomes for each in outcome.path):
-        return None
-    if rule.target == "RETURN" and not all(outcome.certain for outcome in outcomes):
-        return None
+    """The rule as a dead one; None when some of its packets meet the policy: they would come to it if a jump led there."""
     deciders = dict.fromkeys(outcome.path[-1] for outcome in outcomes if outcome.path and outcome.path[-1].target in _DECIDING)
-    if len(outcomes) and any(not outcome.path or outcome.path[-1] not in deciders for outcome in outcomes):
-        # Some of its packets meet the policy: they would come to the rule if a jump led there.
+    if any(not outcome.path or outcome.path[-1] not in deciders for outcome in outcomes):
         return None
     fate = Fate.SOURCE_NAT if rule.target in SOURCE_NAT_TARGETS else Fate.DROP if rule.target == "DROP" else Fate.ACCEPT
     return Dead(rule, tuple(deciders), all(outcome.fate is fate for outcome in outcomes))
@@ -138,12 +180,33 @@ def every_packet(subject: Subject) -> PacketSet:
     return PacketSet(subject.family, every, every, mark=Bits(0, 0))
 
 
-def _addresses(rule: Rule) -> tuple[Intervals | None, Intervals | None]:
-    """The sources and destinations that a rule names; None for any."""
-    named = (rule.network("source"), rule.network("destination"))
-    source, destination = (None if each is None else Intervals.networks([each]) for each in named)
+def _one_of(rule: Rule, packets: PacketSet) -> PacketSet:
+    """One packet, with the mark that *rule* asks for."""
+    marked = match(rule, packets).inside
+    one = marked[0] if marked else packets
+    return PacketSet(
+        family=one.family,
+        source=Intervals.single(one.source.ranges[0][0]),
+        destination=Intervals.single(one.destination.ranges[0][0]),
+        out_interface=Names(one.out_interface.sample("eth0")),
+        protocol=Intervals.single(one.protocol.ranges[0][0]),
+        source_port=Intervals.single(one.source_port.ranges[0][0]),
+        destination_port=Intervals.single(one.destination_port.ranges[0][0]),
+        mark=Bits(one.mark.value),
+        source_type=frozenset([min(one.source_type)]),
+        destination_type=frozenset([min(one.destination_type)]),
+        state=frozenset([min(one.state)]),
+    )
+
+
+def _addresses(rule: Rule) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The first and last source and destination that *rule* names; all of them where it names none."""
+    source, destination = (
+        (int(each.network_address), int(each.broadcast_address)) if (each := rule.network(name)) else _ALL
+        for name in ("source", "destination")
+    )
     return source, destination
 
 
-def _meet(one: Sequence[Intervals | None], other: Sequence[Intervals | None]) -> bool:
-    return all(mine is None or theirs is None or bool(mine & theirs) for mine, theirs in zip(one, other, strict=True))
+def _span(addresses: Intervals) -> tuple[int, int]:
+    return addresses.ranges[0][0], addresses.ranges[-1][1]
