@@ -97,8 +97,7 @@ class Reply:
         try:
             return json.loads(self.body)
         except ValueError as error:
-            shown = self.body[:80].decode("utf-8", "replace")
-            raise HostError(f"{self.url} does not answer as it should: {self.status}, {shown!r}") from error
+            raise HostError(f"{self.url} does not answer as it should: {shown(self)}") from error
 
 
 @dataclass(slots=True)
@@ -199,6 +198,11 @@ class Endpoints:
 
 class _ServerError(Exception):
     """The server says that it cannot."""
+
+
+def shown(reply: Reply) -> str:
+    """Show the beginning of an answer that is not what was expected."""
+    return f"{reply.status}, {reply.body[:80].decode('utf-8', 'replace')!r}"
 
 
 def _complaint(reply: Reply) -> str:

@@ -10,7 +10,7 @@ from natfix.app.node.ports import LeaseStore
 from natfix.errors import ConflictError
 from natfix.host.stores.etcd_v2_client import EtcdV2Client, entry_of
 from natfix.host.stores.etcd_v2_watch import EtcdV2Watch
-from natfix.host.stores.layout import Layout
+from natfix.host.stores.layout import IDLE, Layout
 from natfix.routing.lease import Attributes, Lease, Snapshot
 from natfix.routing.lease_codec import encode_attributes, take_snapshot
 from natfix.routing.subnet import Subnet
@@ -25,12 +25,16 @@ class EtcdV2Store(LeaseStore):
         client: speaks to the servers.
         layout: the network's keys.
         clock: seconds since 1970.
+        idle: after how many seconds of silence a watch looks whether etcd is there.
     """
 
-    def __init__(self, client: EtcdV2Client, layout: Layout, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, client: EtcdV2Client, layout: Layout, *, clock: Callable[[], float] = time.time, idle: float = IDLE
+    ) -> None:
         self._client = client
         self._layout = layout
         self._clock = clock
+        self._idle = idle
 
     def config(self) -> str | None:
         """Read the network's configuration."""
@@ -77,7 +81,7 @@ class EtcdV2Store(LeaseStore):
 
     def watch(self, revision: int) -> EtcdV2Watch:
         """Hear of every change after *revision*."""
-        return EtcdV2Watch(self._client, self._layout, revision)
+        return EtcdV2Watch(self._client, self._layout, revision, self._idle)
 
     def _hold(self, lease: Lease, seconds: float, refusal: str) -> Lease:
         """Put a lease if it is still at its revision, or not there if it has none yet."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from natfix.errors import HostError, UnsupportedError
-from natfix.host.stores.endpoints import Endpoints, Reply, Request
+from natfix.host.stores.endpoints import Endpoints, Reply, Request, shown
 from natfix.host.stores.layout import Layout
 from natfix.host.stores.login import Login
 from natfix.host.stores.stream import Stream
@@ -23,6 +23,7 @@ EVENT_INDEX_CLEARED: Final = 401
 
 _OK: Final = (200, 201)
 _UNAUTHORIZED: Final = 401
+_NO_SUCH_PATH: Final = 404
 _INDEX: Final = "X-Etcd-Index"
 
 
@@ -113,14 +114,14 @@ def read_answer(reply: Reply) -> Answer:
     if reply.status in _OK or code in {KEY_NOT_FOUND, COMPARE_FAILED, NODE_EXIST, EVENT_INDEX_CLEARED}:
         index = reply.headers.get(_INDEX) or told.get("index") or 0
         return Answer(code, told.get("node") or {}, int(index), str(told.get("action", "")))
-    if not told and reply.status != _UNAUTHORIZED:
+    if reply.status == _NO_SUCH_PATH:
         raise UnsupportedError(
-            f"the etcd at {reply.url} has no v2 store: {reply.status}",
+            f"the etcd at {reply.url} has no v2 store",
             hint="etcd 3.4 and 3.5 have it with --enable-v2; --etcd-api v3 speaks to the newer store.",
         )
-    words = ": ".join(str(told[name]) for name in ("message", "cause") if told.get(name))
+    words = ": ".join(str(told[name]) for name in ("message", "cause") if told.get(name)) or shown(reply)
     hint = "This etcd wants a login: --etcd-username, and FLANNELD_ETCD_PASSWORD." if reply.status == _UNAUTHORIZED else None
-    raise HostError(f"etcd at {reply.url} refuses: {words or reply.status}", hint=hint)
+    raise HostError(f"etcd at {reply.url} refuses: {words}", hint=hint)
 
 
 def index_of(stream: Stream) -> int:

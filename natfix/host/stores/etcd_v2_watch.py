@@ -16,8 +16,6 @@ from natfix.routing.lease import Change, Lease
 from natfix.routing.lease_codec import decode_entry
 from natfix.routing.subnet import Subnet
 
-# After so many seconds of silence the server must show that the cluster is there.
-IDLE: Final = 30.0
 _GONE: Final = {"delete", "compareAndDelete", "expire"}
 
 
@@ -31,7 +29,7 @@ class EtcdV2Watch(LeaseWatch):
         idle: seconds of silence after which the cluster must show that it is there.
     """
 
-    def __init__(self, client: EtcdV2Client, layout: Layout, revision: int, idle: float = IDLE) -> None:
+    def __init__(self, client: EtcdV2Client, layout: Layout, revision: int, idle: float) -> None:
         self._client = client
         self._layout = layout
         self._revision = revision
@@ -45,8 +43,6 @@ class EtcdV2Watch(LeaseWatch):
             self._stream = stream = self._client.wait(self._layout.subnets, self._revision + 1, self._idle)
             try:
                 yield from self._events(stream)
-            except TimeoutError:
-                self._look_for_the_cluster(stream)
             except HostError:
                 if self._closed.is_set():
                     return
@@ -67,7 +63,11 @@ class EtcdV2Watch(LeaseWatch):
         if self._closed.is_set():
             return
         yield ()
-        body = b"\n".join(stream.lines())
+        try:
+            body = b"\n".join(stream.lines())
+        except TimeoutError:
+            self._look_for_the_cluster(stream)
+            return
         if self._closed.is_set():
             return
         answer = read_answer(Reply(stream.status, stream.headers, body, stream.url))

@@ -15,7 +15,7 @@ from natfix.app.node.ports import LeaseStore
 from natfix.errors import ConflictError
 from natfix.host.stores.etcd_v3_client import EtcdV3Client, b64, entry_of
 from natfix.host.stores.etcd_v3_watch import EtcdV3Watch
-from natfix.host.stores.layout import Layout
+from natfix.host.stores.layout import IDLE, Layout
 from natfix.routing.lease import Attributes, Lease, Snapshot
 from natfix.routing.lease_codec import Entry, encode_attributes, take_snapshot
 from natfix.routing.subnet import Subnet
@@ -32,12 +32,16 @@ class EtcdV3Store(LeaseStore):
         client: speaks to the servers.
         layout: the network's keys.
         clock: seconds since 1970.
+        idle: after how many seconds of silence a watch looks whether etcd is there.
     """
 
-    def __init__(self, client: EtcdV3Client, layout: Layout, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, client: EtcdV3Client, layout: Layout, *, clock: Callable[[], float] = time.time, idle: float = IDLE
+    ) -> None:
         self._client = client
         self._layout = layout
         self._clock = clock
+        self._idle = idle
 
     def config(self) -> str | None:
         """Read the network's configuration."""
@@ -88,7 +92,7 @@ class EtcdV3Store(LeaseStore):
 
     def watch(self, revision: int) -> EtcdV3Watch:
         """Hear of every change after *revision*."""
-        return EtcdV3Watch(self._client, self._layout, revision)
+        return EtcdV3Watch(self._client, self._layout, revision, self._idle)
 
     def _hold(self, lease: Lease, seconds: float, refusal: str) -> Lease:
         """Put a lease if it is still at its revision, or not there if it has none yet."""

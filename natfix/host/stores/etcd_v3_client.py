@@ -20,6 +20,8 @@ _UNAUTHENTICATED: Final = 401
 _NO_SUCH_PATH: Final = 404
 # What etcd says when it wants a login and there was none (etcdserver/api/v3rpc/rpctypes/error.go).
 _NO_LOGIN: Final = "user name is empty"
+# The same, of one that it gave out before it was started anew, or too long ago.
+_STALE: Final = "invalid auth token"
 # A watch ends with an error, not in silence, when the server has lost its leader (gateway: Grpc-Metadata- becomes metadata).
 _REQUIRE_LEADER: Final = {"Grpc-Metadata-hasleader": "true"}
 
@@ -63,16 +65,26 @@ class EtcdV3Client:
             _answer(Reply(stream.status, stream.headers, body, stream.url))
         return stream
 
+    def forget_login(self, error: HostError) -> bool:
+        """Make a new login next time if an error says that the old one does not count any more; tell whether it does."""
+        if self.login is None or _STALE not in error.message:
+            return False
+        self._token = ""
+        return True
+
     def _send(self, method: str, message: Mapping[str, Any], *, repeatable: bool) -> Reply:
         return self.endpoints.ask(self._request(method, message, repeatable=repeatable))
 
     def _request(self, method: str, message: Mapping[str, Any], *, repeatable: bool) -> Request:
-        if self.login and not self._token:
-            words = {"name": self.login.user, "password": self.login.password}
-            reply = self.endpoints.ask(Request("POST", "/v3/auth/authenticate", _json(words)))
-            self._token = str(_answer(reply)["token"])
-        headers = {"Authorization": self._token} if self._token else {}
+        token = self._token  # Another thread may find it stale, and forget it, at any moment.
+        if self.login and not token:
+            self._token = token = self._log_in(self.login)
+        headers = {"Authorization": token} if token else {}
         return Request("POST", f"/v3/{method}", _json(message), headers | _REQUIRE_LEADER, repeatable)
+
+    def _log_in(self, login: Login) -> str:
+        words = {"name": login.user, "password": login.password}
+        return str(_answer(self.endpoints.ask(Request("POST", "/v3/auth/authenticate", _json(words))))["token"])
 
 
 def entry_of(kv: Mapping[str, str], layout: Layout, expires: float | None = None) -> Entry:

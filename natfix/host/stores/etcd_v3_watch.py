@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from threading import Event
-from typing import Any, Final
+from typing import Any
 
 from natfix.app.node.ports import LeaseWatch
 from natfix.errors import ConflictError, HostError
@@ -15,9 +15,6 @@ from natfix.host.stores.stream import Stream
 from natfix.routing.lease import Change, Lease
 from natfix.routing.lease_codec import decode_entry
 from natfix.routing.subnet import Subnet
-
-# After so many seconds of silence the watch is asked for anew: a server that was cut off, or stopped, says nothing.
-IDLE: Final = 30.0
 
 
 class EtcdV3Watch(LeaseWatch):
@@ -30,11 +27,12 @@ class EtcdV3Watch(LeaseWatch):
         idle: seconds of silence after which the server must show that it is there.
     """
 
-    def __init__(self, client: EtcdV3Client, layout: Layout, revision: int, idle: float = IDLE) -> None:
+    def __init__(self, client: EtcdV3Client, layout: Layout, revision: int, idle: float) -> None:
         self._client = client
         self._layout = layout
         self._revision = revision
         self._idle = idle
+        self._asked_again = False
         self._stream: Stream | None = None
         self._closed = Event()
 
@@ -46,9 +44,12 @@ class EtcdV3Watch(LeaseWatch):
                 yield from self._batches(stream)
             except TimeoutError:
                 continue
-            except HostError:
+            except HostError as error:
                 if self._closed.is_set():
                     return
+                if self._client.forget_login(error) and not self._asked_again:
+                    self._asked_again = True
+                    continue
                 self._client.endpoints.distrust(stream.url)
                 raise
             finally:
@@ -78,6 +79,7 @@ class EtcdV3Watch(LeaseWatch):
                 return
             message = _message(line, stream.url)
             self._judge(message, stream.url)
+            self._asked_again = False
             events = message.get("events", ())
             # A message about the past may be one of several, and its header tells of now.
             heard = events[-1]["kv"]["mod_revision"] if events else message["header"]["revision"]

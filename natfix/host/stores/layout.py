@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
+from typing import Final
 
 from natfix.errors import ConfigError
+
+# After so many seconds of silence a watch looks whether etcd is there: one that hangs, or was cut off, says nothing.
+IDLE: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,10 @@ def reason(error: BaseException) -> str:
     for one in chain:
         if words := getattr(one, "verify_message", None):
             return f"its certificate is not believed: {words}"
+    if any(type(one).__module__ == "ssl" for one in chain):
+        return f"the encrypted connection failed: it speaks no TLS, or wants another certificate from us ({chain[-1]})"
+    if any(type(one).__name__ == "RemoteDisconnected" for one in chain):
+        return "it hung up without an answer, as one does that wants https:// and hears http://"
     for one in reversed(chain):
         if isinstance(one, OSError) and one.strerror:
             return one.strerror
