@@ -379,8 +379,9 @@ def test_an_agent_whose_subnet_is_anothers_ends_and_leaves_the_routes() -> None:
 def test_a_store_away_at_the_renewal_is_told_once_and_the_lease_is_renewed_when_it_is_back() -> None:
     stage = Stage()
     player = play(stage)
+    player.play(82700)
     stage.store.go_away()
-    player.play(90000)
+    player.play(3800)
     assert len(stage.told("node-not-renewed")) == 1
     stage.store.come_back()
     player.play(5)
