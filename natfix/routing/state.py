@@ -122,8 +122,8 @@ class Operation:
         put: whether to put it there, else to delete it. What has the same key (a neighbour's link and address, an FDB
             entry's link and MAC, …) is replaced in one step, without a moment in which there is none.
         entry: what to put, or what to delete as it is there.
-        replaces: of a route, the one whose place it takes, with the same destination and metric. Without it a route that
-            somebody else has put there in the meantime stays, and the operation fails.
+        replaces: of a route, the one whose place it takes, with the same destination and metric. A route that somebody else
+            has put there in the meantime stays, and the operation fails.
     """
 
     put: bool

@@ -10,7 +10,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
@@ -31,6 +31,7 @@ _BUFFER: Final = 1 << 16
 _RECEIVE: Final = 4 << 20
 _SECONDS: Final = 10.0
 _TRIES: Final = 10
+_ABSENT: Final = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH})
 # As many answers as fit into a receive buffer that could not be enlarged.
 BATCH: Final = 256
 
@@ -100,8 +101,13 @@ class Channel:
                 raise _refused(error) from error
         raise HostError(f"links and routes changed {_TRIES} times while they were read", hint="Try again when it is quieter.")
 
-    def ask(self, kind: int, body: bytes) -> bytes | None:
+    def ask(self, kind: int, body: bytes, absent: Container[int] = _ABSENT) -> bytes | None:
         """Ask for one thing; None where there is none.
+
+        Args:
+            kind: of the question.
+            body: what follows its header.
+            absent: the error numbers that say so.
 
         Raises:
             HostError: the kernel refuses or is silent.
@@ -109,7 +115,7 @@ class Channel:
         try:
             return self._ask(Request(kind, ACK, body))[0]
         except OSError as error:
-            if error.errno in {errno.ENODEV, errno.ENOENT, errno.ESRCH}:
+            if error.errno in absent:
                 return None
             raise _refused(error) from error
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from natfix.host.dataplane import numbers as n
 from natfix.host.dataplane.channel import Request, attribute, nested
-from natfix.routing.state import Address, FdbEntry, LinkAddress, Neighbour, Route, VxlanDevice
+from natfix.routing.state import Address, FdbEntry, LinkAddress, Neighbour, Network, Route, VxlanDevice
 
 _U32 = struct.Struct("=I")
 _PORT = struct.Struct(">H")
@@ -117,6 +117,12 @@ def ask_addresses() -> bytes:
 def ask_routes(family: int) -> bytes:
     """Ask for the routes of the main table; a kernel before 4.20 answers with those of all tables."""
     return n.ROUTE.pack(family, 0, 0, 0, n.TABLE_MAIN, 0, 0, 0, 0)
+
+
+def ask_match(network: Network) -> bytes:
+    """Ask for the route that the first address of a network matches, as it is in its table."""
+    address = network.network_address
+    return n.ROUTE.pack(_family(address), network.max_prefixlen, 0, 0, 0, 0, 0, 0, n.FIB_MATCH) + _ip(n.RTA_DST, address)
 
 
 def ask_neighbours(family: int, link: int) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -80,31 +80,33 @@ class HostDataPlane(DataPlane):
         return HostDataPlaneWatch(self._own, self._channel.port)
 
     def _batch(self, operations: Sequence[Operation]) -> list[Failure]:
-        indices = self._indices(_link(operation) for operation in operations)
+        indices = self._indices(_link(one) for operation in operations for one in _entries(operation))
+        standing = self._there((one.replaces for one in operations if one.replaces), indices)
         sent: list[Operation] = []
         requests: list[Request] = []
         failures: list[Failure] = []
         for operation in operations:
-            index = indices.get(_link(operation))
+            index = indices.get(_link(operation.entry))
             if index is not None:
                 self._own.note(operation)
                 sent.append(operation)
-                requests.append(_request(operation, index))
+                requests.append(_request(operation, index, standing))
             elif operation.put:
                 failures.append(_failure(operation, Refusal(errno.ENODEV, "")))
         refused = ((sent[place], refusal) for place, refusal in sorted(self._channel.write(requests).items()))
-        return failures + self._true_failures(refused)
+        return failures + self._true_failures(refused, indices)
 
-    def _true_failures(self, refused: Iterable[tuple[Operation, Refusal]]) -> list[Failure]:
+    def _true_failures(self, refused: Iterable[tuple[Operation, Refusal]], indices: Mapping[str, int]) -> list[Failure]:
         """Leave out what is as it should be: deleted by somebody else, or put there before."""
         counted = [each for each in refused if each[0].put or each[1].code not in _GONE]
-        entries = [operation.entry for operation, refusal in counted if refusal.code == errno.EEXIST]
-        twice = [entry for entry in entries if isinstance(entry, Route)]
-        there: set[Entry] = set()
-        if twice:
-            names = {index: name for name, index in self._indices(route.link for route in twice).items()}
-            there = set(reading.routes(self._channel, [route.destination for route in twice], names))
+        entries = (operation.entry for operation, refusal in counted if refusal.code == errno.EEXIST)
+        there = self._there((entry for entry in entries if isinstance(entry, Route)), indices)
         return [_failure(*each) for each in counted if not (each[1].code == errno.EEXIST and each[0].entry in there)]
+
+    def _there(self, routes: Iterable[Route], indices: Mapping[str, int]) -> set[Route]:
+        """Those of *routes* that the kernel holds."""
+        wanted = set(routes)
+        return reading.there(self._channel, wanted, {index: name for name, index in indices.items()}) if wanted else set()
 
     def _device(self, operation: Operation, device: VxlanDevice) -> list[Failure]:
         with self._own.lock:
@@ -157,17 +159,21 @@ class HostDataPlane(DataPlane):
         return self._channel.write([request]).get(0)
 
 
-def _link(operation: Operation) -> str:
-    entry = operation.entry
+def _entries(operation: Operation) -> tuple[Entry, ...]:
+    return (operation.entry,) if operation.replaces is None else (operation.entry, operation.replaces)
+
+
+def _link(entry: Entry) -> str:
     return entry.name if isinstance(entry, VxlanDevice) else entry.link
 
 
-def _request(operation: Operation, index: int) -> Request:
+def _request(operation: Operation, index: int, standing: Container[Route]) -> Request:
+    """Write a message; a route takes the place of the one it names if that is still there, else none but an empty one."""
     entry, put = operation.entry, operation.put
     match entry:
         case Route():
-            replaces = operation.replaces is not None
-            return encode.put_route(entry, index, replace=replaces) if put else encode.delete_route(entry, index)
+            replace = operation.replaces in standing
+            return encode.put_route(entry, index, replace=replace) if put else encode.delete_route(entry, index)
         case Neighbour():
             return (encode.put_neighbour if put else encode.delete_neighbour)(entry, index)
         case FdbEntry():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Interface, IPv6Interface
@@ -11,6 +12,10 @@ from natfix.host.dataplane import numbers as n
 from natfix.host.dataplane.channel import Channel
 from natfix.routing.links import Links, Way
 from natfix.routing.state import FdbEntry, LinkAddress, Neighbour, NetState, Network, Route, VxlanDevice
+
+_FEW = 32
+# What a kernel says of an address that no route leads to, or one that leads nowhere.
+_NO_MATCH = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL, errno.ESRCH, errno.ENOENT})
 
 
 def links(channel: Channel, networks: Sequence[Network]) -> Links:
@@ -72,6 +77,42 @@ def routes(channel: Channel, networks: Sequence[Network], names: Mapping[int, st
         for body in channel.dump(n.GETROUTE, encode.ask_routes(family)):
             if inside.holds(body):
                 yield from decode.routes(body, names)
+
+
+def there(channel: Channel, wanted: Iterable[Route], names: Mapping[int, str]) -> set[Route]:
+    """Those of *wanted* that the main tables hold, exactly so.
+
+    A few are looked up one by one, which costs the same however many routes there are; what such a look-up does not settle,
+    as when a more specific route answers, and what is many, is looked for in all routes.
+
+    Raises:
+        HostError: the kernel does not answer.
+    """
+    missing = set(wanted)
+    if len(missing) <= _FEW:
+        missing -= {route for one in tuple(missing) for route in _matched(channel, one, names)}
+    if not missing:
+        return set(wanted)
+    asked = {_spelled(route) for route in missing}
+    found = {
+        route
+        for family in sorted({family for family, _, _ in asked})
+        for body in channel.dump(n.GETROUTE, encode.ask_routes(family))
+        if (body[0], body[1], _destination(body)) in asked
+        for route in decode.routes(body, names)
+    }
+    return set(wanted) - (missing - found)
+
+
+def _matched(channel: Channel, route: Route, names: Mapping[int, str]) -> Iterator[Route]:
+    answer = channel.ask(n.GETROUTE, encode.ask_match(route.destination), absent=_NO_MATCH)
+    return iter(()) if answer is None else decode.routes(answer, names)
+
+
+def _spelled(route: Route) -> tuple[int, int, bytes]:
+    to = route.destination
+    family = n.INET if to.version == 4 else n.INET6  # noqa: PLR2004
+    return family, to.prefixlen, to.network_address.packed if to.prefixlen else b""
 
 
 class Inside:

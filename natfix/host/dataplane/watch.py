@@ -29,7 +29,7 @@ _GROUPS: Final = sum(1 << (group - 1) for group in (1, 3, 5, 7, 9, 11))
 _ATTACH_FILTER: Final = 26
 _RCVBUFFORCE: Final = 33
 # An FDB entry's notice takes a kilobyte while it waits; a change of all peers of a big cluster has to fit.
-_RECEIVE: Final = 16 << 20
+_ROOM: Final = 16 << 20
 _BUFFER: Final = 1 << 16
 _AT_ONCE: Final = 4096
 # A filter's instruction: code, jump if true, jump if false, operand (linux/filter.h).
@@ -43,15 +43,16 @@ class HostDataPlaneWatch(DataPlaneWatch):
     Args:
         own: what this process did itself.
         port: of the socket that it writes with.
+        room: bytes for notices that wait to be read; what does not fit is told as lost.
 
     Raises:
         HostError: the kernel gives no socket.
     """
 
-    def __init__(self, own: OwnWrites, port: int) -> None:
+    def __init__(self, own: OwnWrites, port: int, room: int = _ROOM) -> None:
         self._lock = threading.Lock()
         self._waiting = self._closed = False
-        self._socket = _listener(port)
+        self._socket = _listener(port, room)
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._questions = Channel()
         self._news = News(own, self._questions)
@@ -115,14 +116,14 @@ class HostDataPlaneWatch(DataPlaneWatch):
         return heard
 
 
-def _listener(port: int) -> socket.socket:
+def _listener(port: int, room: int) -> socket.socket:
     """Make the socket that hears, with its filter and a big buffer, before it joins any group."""
     listener = None
     try:
         listener = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         _attach_filter(listener, port)
         with suppress(OSError):
-            listener.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, _RECEIVE)
+            listener.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, room)
         listener.setblocking(False)  # noqa: FBT003  (the standard library's own way)
         listener.bind((0, _GROUPS))
     except OSError as error:

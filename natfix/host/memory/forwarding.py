@@ -137,7 +137,6 @@ def _with_route(routes: frozenset[Route], route: Route, replaces: Route | None) 
     held = sorted((one for one in routes if (one.destination, one.metric) == (route.destination, route.metric)), key=repr)
     if route in held:
         return routes
-    if replaces is None and held:
+    if held and replaces not in held:
         raise RefusedError(errno.EEXIST)
-    first = [one for one in held if one == replaces] or held
-    return routes - set(first[:1]) | {route}
+    return routes - {replaces} | {route}
