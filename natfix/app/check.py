@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from natfix.app.cluster import Cluster
 from natfix.app.ports import Filters, Interface, Links, Route, RulesetStore
-from natfix.audit import AuditRule, Subject, audit_table
+from natfix.audit import AuditRule, HostFacts, Subject, Suppressions, audit
+from natfix.audit import facts as known
 from natfix.audit.guard import Guard, guard_of
-from natfix.audit.subject import filtering_of
+from natfix.audit.subject import filtering_of, subject_of
 from natfix.errors import UsageError
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin, Unread
 from natfix.ruleset import Family, Network, Ruleset, Table, family_of
@@ -38,7 +39,12 @@ def check_texts(rulesets: Iterable[Ruleset], clusters: Sequence[Cluster], catalo
 
 
 def look_at_text(
-    ruleset: Ruleset, clusters: Sequence[Cluster], catalogue: Sequence[AuditRule], *, charts: bool = False
+    ruleset: Ruleset,
+    clusters: Sequence[Cluster],
+    catalogue: Sequence[AuditRule],
+    *,
+    charts: bool = False,
+    facts: HostFacts | None = None,
 ) -> CheckResult:
     """Look at one text among several; what they say together is for summed_up.
 
@@ -47,20 +53,16 @@ def look_at_text(
         clusters: the cluster of each family.
         catalogue: the audit rules.
         charts: whether a picture of each finding will be asked for.
+        facts: what is known of the host that the text comes from.
 
     Raises:
         RulesetSyntaxError: a chain that POSTROUTING reaches cannot be read.
     """
     notes = [f"{ruleset.source}: {warning}" for warning in ruleset.warnings]
-    tables = [ruleset.table("nat", family) for family in ruleset.families("nat")]
-    if not tables:
+    subjects = [subject_of(ruleset, family, _networks(clusters, family), facts) for family in ruleset.families("nat")]
+    if not subjects:
         notes.append(f"{ruleset.source} holds no nat table, so there is nothing in it that rewrites addresses")
-    looked: list[Looked] = []
-    for table in tables:
-        if table is not None:
-            filtering = filtering_of(ruleset, table.family)
-            subject = Subject(table, _networks(clusters, table.family), filtering=filtering)
-            looked.append(_look(ruleset, table, subject, clusters, catalogue))
+    looked = [_look(ruleset, each.table, each, clusters, catalogue) for each in subjects if each is not None]
     return CheckResult(tuple(charted(each) if charts else each.checked for each in looked), tuple(notes))
 
 
@@ -100,11 +102,13 @@ def look_at_host(  # noqa: PLR0913  (as _look, which says why)
     """
     interfaces, routes = links.interfaces(), links.routes()
     network = (interfaces, routes)
+    read = [(store.backend, store.read()) for store in stores]
+    tables = [table for backend, ruleset in read if (table := ruleset.table("nat", backend.family)) is not None]
     looked = []
-    for store in stores:
-        family = store.backend.family
-        beside = filtering_of(filters.read(store.backend), family) if filters else {}
-        looked.append(look_at_store(store.read(), family, clusters, network, catalogue, guards=guards, filtering=beside))
+    for backend, ruleset in read:
+        filtering = filtering_of(filters.read(backend), backend.family) if filters else {}
+        beside = (filtering, tables)
+        looked.append(look_at_store(ruleset, backend.family, clusters, network, catalogue, guards=guards, beside=beside))
     return looked
 
 
@@ -116,14 +120,25 @@ def look_at_store(  # noqa: PLR0913  (as _look, which says why)
     catalogue: Sequence[AuditRule],
     *,
     guards: Sequence[Guard] = (),
-    filtering: Mapping[str, Table] | None = None,
+    beside: tuple[Mapping[str, Table], Sequence[Table]] = ({}, ()),
 ) -> Looked:
-    """Audit one nat table of this host with what its interfaces and routes say."""
+    """Audit one nat table of this host with what its interfaces and routes say.
+
+    Args:
+        ruleset: holds the table.
+        family: of the table.
+        clusters: the cluster of each family.
+        network: the host's interfaces and routes.
+        catalogue: the audit rules.
+        guards: what is in force before the table.
+        beside: the tables that let packets of the family pass or not, and all nat tables of the host.
+    """
     table = ruleset.table("nat", family)
     assert table is not None, "a store always gives its nat table"  # noqa: S101
     cluster = _networks(clusters, family)
     bridges, devices = _bridges(network[0], family), _devices(*network, family, cluster)
-    subject = Subject(table, cluster, bridges, devices, filtering or {})
+    others = tuple(each for each in beside[1] if each is not table)
+    subject = Subject(table, cluster, bridges, devices, beside[0], others, _facts(*network))
     return _look(ruleset, table, subject, clusters, catalogue, live=True, guard=guard_of(guards, family))
 
 
@@ -153,9 +168,10 @@ def _look(  # noqa: PLR0913  (one place where a table meets all that decides abo
 ) -> Looked:
     cluster = next((each for each in clusters if each.family is table.family), None)
     origin = ClusterOrigin(cluster.networks, cluster.origin, cluster.guessed) if cluster else None
-    findings = audit_table(subject, catalogue, guard)
+    found = audit(subject, catalogue, guard)
     subnets = tuple(network for locality in subject.localities for network in locality.networks)
-    checked = CheckedTable(ruleset.source, live, table.family, len(subject.rules), origin, findings, subnets)
+    checked = CheckedTable(ruleset.source, live, table.family, len(subject.rules), origin, found.findings, subnets)
+    checked = replace(checked, suppressed=found.suppressed) if found.suppressed else checked
     return Looked(ruleset, subject, checked)
 
 
@@ -182,6 +198,20 @@ def summed_up(results: Sequence[CheckResult], unread: Sequence[Unread] = ()) -> 
         if table.rules and not table.subnets
     )
     return CheckResult(tables, tuple(notes), tuple(unread))
+
+
+def telling(result: CheckResult, suppressions: Suppressions) -> CheckResult:
+    """The result with a note on each suppression: what it left out and why, that it is of no use, that it is over."""
+    used = [decision for table in result.tables for _, decision in table.suppressed]
+    return replace(result, notes=(*result.notes, *suppressions.notes(used)))
+
+
+def _facts(interfaces: Iterable[Interface], routes: Iterable[Route]) -> HostFacts:
+    """What interfaces and routes tell, in the form in which it can also come from a file."""
+    return HostFacts(
+        addresses={each.name: tuple(map(str, each.addresses)) for each in interfaces if each.addresses},
+        routes=tuple(known.Route(each.destination, each.gateway, each.interface) for each in routes),
+    )
 
 
 def _named(tables: Sequence[CheckedTable]) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 from natfix.app.check import look_at_store
 from natfix.app.planning import Wishes
 from natfix.app.ports import Backend, Links, Rewritten
-from natfix.audit import Finding
+from natfix.audit import Finding, faults
 from natfix.plan import Edit, Plan, compile_script, repair
 from natfix.ruleset import Ruleset, Table, parse
 
@@ -108,7 +108,7 @@ class Judge:
         return self._known[key]
 
     def _judge(self, backend: Backend, ruleset: Ruleset) -> Verdict:
-        looked = look_at_store(ruleset, backend.family, self._wishes.clusters, self._network, self._wishes.catalogue)
+        looked = look_at_store(ruleset, backend.family, self._wishes.clusters, self._network, faults(self._wishes.catalogue))
         findings = looked.checked.findings
         plan = repair(looked.subject, findings)
         rewritten = tuple(

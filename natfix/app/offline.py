@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from natfix.app.check import check_texts
 from natfix.app.cluster import Cluster
-from natfix.audit import AuditRule, Subject, audit_table
+from natfix.audit import AuditRule, Subject, audit_table, faults
 from natfix.plan import repair, rewrite, text_diff
 from natfix.report.changes import Change, ChangeResult
 from natfix.ruleset import Ruleset, render
@@ -22,6 +22,7 @@ def correct_text(ruleset: Ruleset, clusters: Sequence[Cluster], catalogue: Seque
         RulesetSyntaxError: a chain that POSTROUTING reaches cannot be read.
         UsageError: no cluster of its families is known.
     """
+    catalogue = faults(catalogue)
     checked = check_texts([ruleset], clusters, catalogue)
     corrected = ruleset
     for cluster in clusters:

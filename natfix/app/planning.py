@@ -12,15 +12,14 @@ from natfix.app.ports import RulesetStore
 from natfix.app.record import journeys
 from natfix.app.retention import KEPT
 from natfix.app.undone import Undone, undone_of
-from natfix.audit import AuditRule, Finding, Subject
+from natfix.audit import AuditRule, Finding, Subject, faults
+from natfix.audit.boot import LIVE_CHAINS
 from natfix.errors import UnsupportedError, UsageError
 from natfix.plan import Plan, compile_script, corrections, repair, rewrite, ruleset_diff, same_text, save_into, text_diff
 from natfix.report.changes import Change
 from natfix.report.model import ClusterOrigin
 from natfix.ruleset import Family, Ruleset, parse
 
-# Chains of programs that put them back by themselves, and stumble over old ones.
-_LIVE_CHAINS = ("DOCKER", "KUBE-", "CNI-", "NETAVARK", "FLANNEL-", "cali-", "CILIUM_", "WEAVE", "LIBVIRT_", "ts-")
 _NAMED = 3  # How many of them a note names.
 
 
@@ -140,7 +139,7 @@ def plan_change(machine: Machine, wishes: Wishes) -> Planned:
         HostError, UnsupportedError, RulesetSyntaxError: the host or a saved file cannot be read.
     """
     guards = machine.guard.read().guards
-    looked = look_at_host(machine.stores, wishes.clusters, machine.links, wishes.catalogue, guards=guards)
+    looked = look_at_host(machine.stores, wishes.clusters, machine.links, faults(wishes.catalogue), guards=guards)
     _refuse_unknown(looked)
     undone = undone_of(journeys(machine.history)) if wishes.leave_undone else Undone()
     tables = tuple(_plan_table(store, each, wishes, undone) for store, each in zip(machine.stores, looked, strict=True))
@@ -218,7 +217,7 @@ def _notes(wishes: Wishes, files: Iterable[PlannedFile], *, has_place: bool) -> 
         yield "no service of this host restores a saved ruleset (iptables-services, netfilter-persistent): none is written"
     for file in files if wishes.full else ():
         ruleset = parse(file.after, file.path, file.family)
-        live = sorted({name for table in ruleset.tables for name in table.declared if name.startswith(_LIVE_CHAINS)})
+        live = sorted({name for table in ruleset.tables for name in table.declared if name.startswith(LIVE_CHAINS)})
         if live:
             more = f" and {len(live) - _NAMED} more" if len(live) > _NAMED else ""
             yield f"{file.path} freezes chains that other programs rewrite while they run: {', '.join(live[:_NAMED])}{more}"
@@ -229,7 +228,7 @@ def _plan_file(
 ) -> Iterable[PlannedFile]:
     before = after = machine.files.read(path)
     for table in tables:
-        after = save_into(after, path, after_change(table), wishes.catalogue) or after
+        after = save_into(after, path, after_change(table), faults(wishes.catalogue)) or after
     if after is not None and after != before:
         yield PlannedFile(path, family, before, after)
 

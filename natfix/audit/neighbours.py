@@ -15,14 +15,12 @@ def split_backends(subject: Subject) -> Iterator[Hit]:
     for warning in subject.warnings:
         if "tables present" in warning:
             yield Hit(Statement("", f"# {warning}"), "the text holds one of two rulesets; the kernel asks both")
-    if subject.dumped:
-        return
-    mine = next(_source_nat(subject.table), None)
-    for other in subject.beside:
-        if other.family is subject.family and mine is not None and next(_source_nat(other), None) is not None:
-            yield Hit(
-                mine, f"stands in {subject.table.source}; {other.source} holds source NAT rules too, and the kernel asks both"
-            )
+    mine = None if subject.dumped else next(_source_nat(subject.table), None)
+    # It is told once: of the table whose program sorts first.
+    others = [other for other in subject.beside if other.family is subject.family and other.source > subject.table.source]
+    for other in others:
+        if mine is not None and next(_source_nat(other), None) is not None:
+            yield Hit(mine, f"{other.source} holds source NAT rules too, and the kernel asks both")
 
 
 def family_left_out(subject: Subject) -> Iterator[Hit]:

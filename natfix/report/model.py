@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from natfix.audit import AuditRule, Finding, Severity
+from natfix.audit import AuditRule, Finding, Severity, Suppression
 from natfix.errors import NatfixError, RulesetSyntaxError
 from natfix.ruleset import Family, Network
 
@@ -42,6 +42,7 @@ class CheckedTable:
         findings: worst first.
         subnets: the container subnets of this host that it was judged for.
         charts: for each finding its picture, or None for one without a packet; empty when nobody asked for pictures.
+        suppressed: what was found and somebody decided to live with, each with that decision; in no other count.
     """
 
     source: str
@@ -52,6 +53,7 @@ class CheckedTable:
     findings: tuple[Finding, ...] = ()
     subnets: tuple[Network, ...] = ()
     charts: tuple[Chart | None, ...] = ()
+    suppressed: tuple[tuple[Finding, Suppression], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
