@@ -11,6 +11,11 @@ Every key, with what it may hold::
     [history]                   # what `natfix history` shows
     keep = 100                  # the newest records that stay whatever they are; older ones stay while they are of use
 
+    [[suppress]]                # a finding to live with; natfix/app/suppressing.py has all its keys
+    id = "NAT006"
+    reason = "masquerade for the office network"
+    until = 2027-03-31
+
 The file is read strictly: a key natfix does not know is an error, for what is misspelt would be ignored for years.
 """
 
@@ -18,12 +23,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from natfix.app.cidrs import parse_cidrs
 from natfix.app.ports import Files
 from natfix.errors import ConfigError, UsageError
 from natfix.ruleset import Network
+
+if TYPE_CHECKING:
+    from natfix.audit import Suppression
 
 CONFIG_PATH: Final = "/etc/natfix/natfix.toml"
 
@@ -61,12 +69,14 @@ class Config:
         cluster_cidrs: the cluster's networks; empty when the file does not tell.
         watch: how the watcher treats time.
         history: how much is remembered.
+        suppressions: findings that somebody decided to live with.
     """
 
     source: str = CONFIG_PATH
     cluster_cidrs: tuple[Network, ...] = ()
     watch: WatchConfig = field(default_factory=WatchConfig)
     history: HistoryConfig = field(default_factory=HistoryConfig)
+    suppressions: tuple[Suppression, ...] = ()
 
 
 def read_config(files: Files, path: str = CONFIG_PATH) -> Config:
@@ -145,6 +155,12 @@ def _read_history(value: object, place: str) -> HistoryConfig:
     return HistoryConfig(**_read_table(value, _HISTORY_SETTINGS, place))
 
 
+def _read_suppress(value: object, place: str) -> tuple[Suppression, ...]:
+    from natfix.app.suppressing import read_suppressions  # noqa: PLC0415  (most hosts have none)
+
+    return read_suppressions(value, place)
+
+
 def _read_count(value: object, place: str) -> int:
     """Read how many records stay.
 
@@ -182,4 +198,5 @@ _SETTINGS: Final[_Known] = {
     "cluster-cidr": ("cluster_cidrs", _read_cidrs),
     "watch": ("watch", _read_watch),
     "history": ("history", _read_history),
+    "suppress": ("suppressions", _read_suppress),
 }

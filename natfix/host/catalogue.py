@@ -34,6 +34,17 @@ def read_catalogue(extra: Iterable[str] = (), *, local: str = LOCAL_RULES, examp
     return tuple(found[each] for each in sorted(found))
 
 
+def try_folder(folder: str) -> tuple[tuple[str, AuditRule | ConfigError], ...]:
+    """Read every rule file of one folder with its examples, or what is wrong with it; by path.
+
+    Raises:
+        HostError: the folder is not there, or a file cannot be read.
+    """
+    if not Path(folder).is_dir():
+        raise HostError(f"{folder} is no folder", hint="Name a folder that holds rule files (*.toml).")
+    return tuple((str(path), _try(path)) for path in _files(Path(folder)))
+
+
 def packaged_rules() -> Path:
     """The folder of natfix's own rules: in an installed package its data, in a checkout rules/ beside the package."""
     installed = _PACKAGE / "_data" / "rules"
@@ -48,6 +59,13 @@ def _read_folder(folder: Path, *, examples: bool) -> dict[str, AuditRule]:
             raise ConfigError(f"{path}: another file of the same folder has the id {rule.id} already")
         found[rule.id] = rule
     return found
+
+
+def _try(path: Path) -> AuditRule | ConfigError:
+    try:
+        return load_rule(_read(path), str(path))
+    except ConfigError as error:
+        return error
 
 
 def _files(folder: Path) -> Iterator[Path]:

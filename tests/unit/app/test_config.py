@@ -24,7 +24,7 @@ def test_an_empty_file_says_nothing() -> None:
 
 def test_an_unknown_key_is_refused_with_those_that_are_known() -> None:
     assert refusal(b"cluster_cidr = []") == (
-        "/etc/natfix/natfix.toml: unknown key cluster_cidr\n  Known keys: cluster-cidr, watch, history."
+        "/etc/natfix/natfix.toml: unknown key cluster_cidr\n  Known keys: cluster-cidr, watch, history, suppress."
     )
 
 
