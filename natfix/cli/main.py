@@ -15,6 +15,7 @@ from natfix.errors import EXIT_DEFECT, EXIT_INTERRUPTED, NatfixError
 COMMANDS = {
     "check": "Say which rules hide container addresses, with the packet that proves it.",
     "trace": "Follow one packet, or all between two networks, rule by rule through a host's tables.",
+    "prove": "Let the kernel judge: load the rules in a namespace, send the packets, compare.",
     "diff": "Show exactly what `natfix apply` would change, in the kernel and in files.",
     "apply": "Correct the rules that hide container addresses, and keep that over a reboot.",
     "persist": "Save natfix's corrections into the file that is loaded at boot.",
@@ -28,6 +29,9 @@ COMMANDS = {
     "install": "Keep this host right from now on: put systemd units in place and start them.",
     "uninstall": "Take away what `natfix install` put in place.",
     "guard": "Keep container addresses whatever other rules say: on, off or status.",
+    "net": "Configure the network that hosts lease their container subnets from: set or show.",
+    "leases": "Show which host holds which subnet, until when, and how many are left.",
+    "lease": "Keep a subnet back, for good or for one host, or let one go: reserve or release.",
     "lab": "Show the fault and its repair on two hosts made for it.",
 }
 

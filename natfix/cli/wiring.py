@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from natfix.app.machine import Machine
     from natfix.app.node.ports import DataPlane
     from natfix.app.planning import Wishes
-    from natfix.app.ports import History, RulesetStore
+    from natfix.app.ports import History, RulesetStore, Variant
     from natfix.app.pursuit import Situation
     from natfix.app.trace import Asked
     from natfix.app.units import Units
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from natfix.cli.watch import WatchOrders
     from natfix.report.changes import ChangeResult
     from natfix.report.model import CheckResult
+    from natfix.report.proof import ProofResult
     from natfix.report.trace import Traced
     from natfix.ruleset import Family, Ruleset
 
@@ -99,6 +100,29 @@ def trace(asked: Asked, sources: Sequence[str], ipsets: str | None) -> Traced:
 
     listed = HostIpSets().read() if given is None else None
     return trace_host(asked, _stores(0), HostLinks(), parse_ipsets(listed, "ipset save") if listed else given)
+
+
+def prove(
+    sources: Sequence[str], cidrs: Sequence[str], rules: Sequence[str], *, legacy: bool, ipsets: str | None
+) -> ProofResult:
+    """Ask the kernel about the named texts, or about this host when none is named."""
+    from natfix.app.prove import prove_host, prove_texts  # noqa: PLC0415
+    from natfix.host.judge.kernel import KernelJudge  # noqa: PLC0415
+
+    given = read_file(ipsets).decode("utf-8", "surrogateescape") if ipsets else ""
+    if sources:
+        from natfix.app.cluster import told_cluster  # noqa: PLC0415
+        from natfix.host.files import HostFiles  # noqa: PLC0415
+
+        read, found = [read_text(source) for source in sources], told_cluster(cidrs, HostFiles())
+        variant: Variant = "legacy" if legacy else "nft"
+        return prove_texts(read, found, catalogue(rules), judge=KernelJudge(), variant=variant, ipsets=given)
+    from natfix.host.ipsets import HostIpSets  # noqa: PLC0415
+    from natfix.host.links import HostLinks  # noqa: PLC0415
+
+    stores = _stores(0)
+    listed = given or HostIpSets().read() or ""
+    return prove_host(stores, clusters(cidrs, stores), HostLinks(), catalogue(rules), judge=KernelJudge(), ipsets=listed)
 
 
 def correct_text(source: str, cidrs: Sequence[str], rules: Sequence[str]) -> tuple[bytes, ChangeResult]:
