@@ -58,16 +58,21 @@ class Piece:
             matched = match(rule, self.marked(self.change), ipsets=ipsets)
         taken = replace(self.doubted(matched.unknown), path=(*self.path, rule))
         return Parted(
-            [replace(taken, packets=self._as_came(each)) for each in matched.inside],
-            [replace(self, packets=self._as_came(each)) for each in matched.outside],
+            [taken.holding(self._as_came(each)) for each in matched.inside],
+            [self.holding(self._as_came(each)) for each in matched.outside],
             matched.unknown,
             matched.refused,
         )
 
+    def holding(self, packets: PacketSet) -> Piece:
+        """These packets on the same way."""
+        return Piece(packets, self.path, self.unknown, self.turns, self.change)
+
     def doubted(self, words: Iterable[str]) -> Piece:
         """The same packets after a turn that depends on *words*; without words it is no turn."""
-        unknown = tuple(dict.fromkeys((*self.unknown, *words)))
-        return replace(self, unknown=unknown, turns=self.turns + 1) if words else self
+        if not words:
+            return self
+        return replace(self, unknown=tuple(dict.fromkeys((*self.unknown, *words))), turns=self.turns + 1)
 
     def outcome(self, fate: Fate, rule: Rule | None) -> Outcome:
         """Let the packets end here."""
@@ -111,8 +116,8 @@ class Flow:
         changed = [each for each in self.onward if not _is_untouched(each, inside)]
         affected = [each.packets for each in (*changed, *self.leaving)] + [each.packets for each in self.ended]
         missed = replace(before, unknown=inside.unknown, turns=inside.turns)
-        surely = [replace(before, packets=each.packets) for each in untouched]
-        instead = [replace(missed, packets=packets) for packets in affected]
+        surely = [before.holding(each.packets) for each in untouched]
+        instead = [missed.holding(packets) for packets in affected]
         return Flow([*surely, *changed, *instead], self.leaving, self.ended)
 
 

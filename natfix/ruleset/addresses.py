@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import TypeAlias
 
@@ -26,6 +27,7 @@ def family_of(network: Network) -> Family:
     return Family(network.version)
 
 
+@lru_cache(maxsize=4096)
 def parse_network(text: str) -> Network:
     """Read ``10.0.0.0/8``, ``10.1.2.3``, ``10.0.0.0/255.0.0.0`` or ``fd00::/8``.
 
