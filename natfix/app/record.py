@@ -52,7 +52,7 @@ class Journey:
 
     Attributes:
         id: names it.
-        verb: ``apply``, ``persist``, ``guard``, ``unguard``, ``watch`` or ``advise``.
+        verb: ``apply``, ``persist``, ``guard``, ``unguard``, ``watch``, ``advise`` or ``node``.
         at: when it was begun.
         state: how far it came.
         tables: the nat tables it changes.
