@@ -248,6 +248,7 @@ class Ledger:
         try:
             self._audience.state.write(self._state)
         except NatfixError as error:
+            self._changed = True  # The next look tries it again.
             self.remark(error, "natfix status will not show this watcher as it is")
 
     def _once(self, message: str, error: NatfixError, level: Level) -> None:

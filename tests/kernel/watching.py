@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -73,10 +73,19 @@ class Watching:
 
 
 @contextmanager
-def watching(on: Host, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[Watching]:
-    """Let `natfix watch` run on a host until the context ends; it has looked once when this returns."""
+def watching(
+    on: Host, *options: str, environment: Mapping[str, str] | None = None, through: Sequence[str] = ()
+) -> Iterator[Watching]:
+    """Let `natfix watch` run on a host until the context ends; it has looked once when this returns.
+
+    Args:
+        on: the host.
+        options: of the command.
+        environment: variables beside those of this process.
+        through: words of a program that becomes natfix.
+    """
     on.path("/run/natfix/watch.json").unlink(missing_ok=True)
-    command = on.words(*NATFIX, "watch", *options)
+    command = on.words(*through, *NATFIX, "watch", *options)
     variables = {**os.environ, **(environment or {})}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables) as process:
         watcher = Watching(on, process)

@@ -270,3 +270,17 @@ def test_a_rule_that_went_and_came_again_is_a_new_one() -> None:
     scene.run()
     (entry,) = scene.chronicle.told("corrected")
     assert entry.fields["microseconds"] == 0
+
+
+def test_a_state_that_could_not_be_written_follows() -> None:
+    scene = Scene([store()], seconds=200.0)
+    scene.put_back(10)
+    scene.happens(5, Event("lock", variant="legacy"), lambda: refuse_state(scene))
+    scene.happens(70, Event("lock", variant="legacy"), scene.host.files.refusals.clear)
+    scene.happens(150, Event("lock", variant="legacy"), scene.keep_state)
+    scene.run()
+    assert '"corrections": 1' in scene.states[0]
+
+
+def refuse_state(scene: Scene) -> None:
+    scene.host.files.refusals[STATE_PATH] = HostError("no space left")
