@@ -99,3 +99,22 @@ def _wide() -> dict[str, str]:
     import os  # noqa: PLC0415  (one place)
 
     return {**os.environ, "COLUMNS": "300", "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_example_of_a_python_prompt_prints_what_the_page_says(page: Path) -> None:
+    import doctest  # noqa: PLC0415  (here alone)
+
+    known: dict[str, object] = {}
+    runner = doctest.DocTestRunner()
+    texts = [text for language, text in blocks(page) if language == "python" and ">>> " in text]
+    for number, text in enumerate(texts):
+        example = doctest.DocTestParser().get_doctest(text, known, f"{page.name}, block {number}", str(page), 0)
+        complaint: list[str] = []
+        runner.run(example, out=complaint.append, clear_globs=False)
+        known = example.globs
+        assert not complaint, "".join(complaint)
+
+
+def test_the_routing_core_has_examples() -> None:
+    assert any(">>> " in text for _, text in blocks(ROOT / "docs" / "routing.md"))
