@@ -66,10 +66,10 @@ class Baseline:
                 raise ConfigError(f"{source} is of version {data['schema']!r}", hint=f"This natfix reads version {SCHEMA}.")
             known = [Known(**each) for each in data["known"]]
         except (KeyError, TypeError) as error:
-            raise ConfigError(f"{source} is no baseline: {error!r}", hint=_HINT) from error
+            raise ConfigError(f"{source} is no baseline: {error!r}", hint=HINT) from error
         if not all(isinstance(text, str) for each in known for text in each):
-            raise ConfigError(f"{source} is no baseline: it holds what is no text", hint=_HINT)
+            raise ConfigError(f"{source} is no baseline: it holds what is no text", hint=HINT)
         return cls(frozenset(known))
 
 
-_HINT = "Write one with: natfix check --write-baseline FILE"
+HINT = "Write one with: natfix check --write-baseline FILE"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from natfix.cli import options, wiring
+from natfix.cli import options, rule_wiring, wiring
 from natfix.cli.output import complain
 from natfix.errors import EXIT_FOUND, EXIT_OK
 from natfix.report.formats import ReportFormat
@@ -28,6 +28,12 @@ def check(
     ] = "low",
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit 0 although there are findings.")] = False,
     rules: options.Rules = None,
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", metavar="FILE", help="Leave out the findings that this file knows.")
+    ] = None,
+    write_baseline: Annotated[
+        str | None, typer.Option("--write-baseline", metavar="FILE", help="Let this file know all that is found now.")
+    ] = None,
 ) -> None:
     """Say which rules hide container addresses from the rest of the cluster, with the packet that proves it.
 
@@ -41,6 +47,10 @@ def check(
     reports = Reports.wanted(printed, output or [], sources)
     with progress(len(sources)) as told:
         result = wiring.check(sources, cluster_cidr or [], rules or [], charts=reports.pictured, told=told)
+    if write_baseline:
+        rule_wiring.write_baseline(result, write_baseline)
+    for known in dict.fromkeys(filter(None, (write_baseline, baseline))):
+        result = rule_wiring.without_known(result, known)
     reports.put(result, threshold)
     for each in result.unread:
         complain(each)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from natfix.app.units import Units
     from natfix.app.watch import Watch
     from natfix.app.watch_ports import Meter
-    from natfix.audit import AuditRule
+    from natfix.audit import Catalogue
     from natfix.cli.watch import WatchOrders
     from natfix.report.changes import ChangeResult
     from natfix.report.model import CheckResult
@@ -55,7 +55,7 @@ def check(
         charts: whether a picture of each finding will be asked for.
         told: called for each text that was looked at.
     """
-    from natfix.app.check import check_host, look_at_host  # noqa: PLC0415
+    from natfix.app.check import check_host, look_at_host, telling  # noqa: PLC0415
 
     if sources:
         return _check_texts(sources, cidrs, rules, charts=charts, told=told)
@@ -66,25 +66,26 @@ def check(
     stores = _stores(0)
     guards = NftGuardStore().read().guards
     found = clusters(cidrs, stores)
-    looked = look_at_host(stores, found, HostLinks(), catalogue(rules), guards=guards, filters=HostFilters())
-    return check_host(looked, charts=charts)
+    read = catalogue(rules)
+    looked = look_at_host(stores, found, HostLinks(), read, guards=guards, filters=HostFilters())
+    return telling(check_host(looked, charts=charts), read.suppressions)
 
 
 def _check_texts(
     sources: Sequence[str], cidrs: Sequence[str], rules: Sequence[str], *, charts: bool, told: Callable[[], None]
 ) -> CheckResult:
-    from natfix.app.check import look_at_text  # noqa: PLC0415
+    from natfix.app.check import look_at_text, telling  # noqa: PLC0415
     from natfix.app.cluster import told_cluster  # noqa: PLC0415
     from natfix.app.many import check_many  # noqa: PLC0415
     from natfix.host.files import HostFiles  # noqa: PLC0415
     from natfix.host.workers import HostWorkers  # noqa: PLC0415
 
-    found, read = told_cluster(cidrs, HostFiles()), catalogue(rules)
+    found, read = told_cluster(cidrs, HostFiles()), catalogue(rules, live=False)
 
     def look(source: str) -> CheckResult:
         return look_at_text(read_text(source), found, read, charts=charts)
 
-    return check_many(sources, look, HostWorkers(), told)
+    return telling(check_many(sources, look, HostWorkers(), told), read.suppressions)
 
 
 def trace(asked: Asked, sources: Sequence[str], ipsets: str | None) -> Traced:
@@ -131,7 +132,7 @@ def correct_text(source: str, cidrs: Sequence[str], rules: Sequence[str]) -> tup
     from natfix.app.cluster import told_cluster  # noqa: PLC0415
     from natfix.host.files import HostFiles  # noqa: PLC0415
 
-    return offline.correct_text(read_text(source), told_cluster(cidrs, HostFiles()), catalogue(rules))
+    return offline.correct_text(read_text(source), told_cluster(cidrs, HostFiles()), catalogue(rules, live=False))
 
 
 def read_text(source: str) -> Ruleset:
@@ -164,11 +165,11 @@ def save_text(path: str, data: bytes) -> None:
     HostFiles().replace(path, data, mode=0o644)
 
 
-def catalogue(rules: Sequence[str]) -> tuple[AuditRule, ...]:
-    """Read the audit rules."""
-    from natfix.host.catalogue import read_catalogue  # noqa: PLC0415
+def catalogue(rules: Sequence[str], *, live: bool = True) -> Catalogue:
+    """Read the audit rules, with the suppressions that hold for this host, or for a text."""
+    from natfix.cli import rule_wiring  # noqa: PLC0415
 
-    return read_catalogue(rules)
+    return rule_wiring.catalogue(rules, live=live)
 
 
 def clusters(cidrs: Sequence[str], stores: Sequence[RulesetStore]) -> tuple[Cluster, ...]:

@@ -43,6 +43,7 @@ class CheckedTable:
         subnets: the container subnets of this host that it was judged for.
         charts: for each finding its picture, or None for one without a packet; empty when nobody asked for pictures.
         suppressed: what was found and somebody decided to live with, each with that decision; in no other count.
+        known: how many findings were left out because a baseline knows them.
     """
 
     source: str
@@ -54,6 +55,7 @@ class CheckedTable:
     subnets: tuple[Network, ...] = ()
     charts: tuple[Chart | None, ...] = ()
     suppressed: tuple[tuple[Finding, Suppression], ...] = ()
+    known: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,11 @@ class CheckResult:
     def findings(self) -> tuple[Finding, ...]:
         """The findings of all tables."""
         return tuple(finding for table in self.tables for finding in table.findings)
+
+    @property
+    def left_out(self) -> int:
+        """How many findings are suppressed or known, and so not among the findings."""
+        return sum(len(table.suppressed) + table.known for table in self.tables)
 
     @property
     def places(self) -> tuple[Place, ...]:

@@ -123,6 +123,8 @@ def verdict(result: CheckResult) -> Line:
     counts = [f"{number} {severity}" for severity, number in result.counts()]
     if not counts:
         clean = "no rule hides a container address inside the cluster"
+        if result.left_out:
+            clean = f"nothing but {count(result.left_out, 'finding')} that somebody suppressed or that is known"
         return Line(f"{clean}{unread}", "bad" if unread else "good")
     found = f"{count(len(result.findings), 'finding')}: {', '.join(counts)}"
     if all(finding.shielded_by for finding in result.findings):
