@@ -14,7 +14,7 @@ SLOW := $(filter-out $(addsuffix /,$(FAST)) tests/__pycache__/,$(wildcard tests/
 .DEFAULT_GOAL := help
 # The steps of a target are meant to run in their order, also under -j.
 .NOTPARALLEL:
-.PHONY: help demo test test-fast test-unit test-machine lint fmt bench clean debian
+.PHONY: help demo test test-fast test-unit test-machine fuzz-kernel lint fmt bench clean debian
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,6 +34,9 @@ test-unit: $(VENV)/stamp
 
 test-machine: $(VENV)/stamp
 	$(BIN)/python -m pytest $(SLOW)
+
+fuzz-kernel: debian $(VENV)/stamp ## Ask the kernel about 10,000 packets in random rulesets (root; minutes)
+	NATFIX_FUZZ_TABLES=420 NATFIX_FUZZ_SEED=$${SEED:-1000} $(BIN)/python -m pytest --timeout 3600 tests/kernel/test_walk_agrees.py
 
 lint: $(VENV)/stamp ## Style, types and the direction of imports
 	$(BIN)/ruff check
