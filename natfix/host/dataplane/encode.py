@@ -77,16 +77,21 @@ def make_vxlan(device: VxlanDevice, below: int) -> Request:
     return Request(n.NEWLINK, n.CREATE | n.EXCLUSIVE, body)
 
 
-def change_vxlan(device: VxlanDevice, index: int, old: VxlanDevice) -> Request:
-    """Change of a vxlan device what differs and can be changed while packets pass."""
+def change_vxlan(device: VxlanDevice, index: int, old: VxlanDevice) -> list[Request]:
+    """Change of a vxlan device what differs and can be changed while packets pass.
+
+    The kernel takes no MTU in the message that changes what is vxlan's own.
+    """
     body = n.LINK.pack(0, 0, index, n.IFF_UP if device.up else 0, n.IFF_UP)
     if device.mtu != old.mtu:
         body += attribute(n.IFLA_MTU, _U32.pack(device.mtu))
     if device.mac != old.mac:
         body += attribute(n.IFLA_ADDRESS, _mac(device.mac))
+    requests = [Request(n.NEWLINK, 0, body)]
     if device.learning != old.learning:
-        body += _vxlan(attribute(n.VXLAN_LEARNING, bytes([device.learning])))
-    return Request(n.NEWLINK, 0, body)
+        learning = _vxlan(attribute(n.VXLAN_LEARNING, bytes([device.learning])))
+        requests.append(Request(n.NEWLINK, 0, n.LINK.pack(0, 0, index, 0, 0) + learning))
+    return requests
 
 
 def delete_link(index: int) -> Request:
@@ -128,6 +133,13 @@ def ask_match(network: Network) -> bytes:
 def ask_neighbours(family: int, link: int) -> bytes:
     """Ask for the neighbours, or in the family BRIDGE the FDB entries, of one device; old kernels answer with all."""
     return n.NEIGHBOUR.pack(family, 0, 0, 0, 0) + attribute(n.NDA_IFINDEX, _U32.pack(link))
+
+
+def ask_neighbour(entry: Neighbour | FdbEntry, link: int) -> bytes:
+    """Ask for one neighbour or FDB entry by its key; kernels before 5.0 do not answer."""
+    if isinstance(entry, Neighbour):
+        return n.NEIGHBOUR.pack(_family(entry.address), link, 0, 0, 0) + attribute(n.NDA_DST, entry.address.packed)
+    return n.NEIGHBOUR.pack(n.BRIDGE, link, 0, n.NTF_SELF, 0) + attribute(n.NDA_LLADDR, _mac(entry.mac))
 
 
 def _route(route: Route, link: int, scope: int) -> bytes:

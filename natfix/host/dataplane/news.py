@@ -10,7 +10,7 @@ from natfix.host.dataplane import decode, encode
 from natfix.host.dataplane import numbers as n
 from natfix.host.dataplane.channel import Channel
 from natfix.host.dataplane.own import OwnWrites
-from natfix.routing.state import LinkAddress
+from natfix.routing.state import Entry, FdbEntry, LinkAddress, Neighbour
 
 # What of a device's flags counts: administratively up, and with a carrier.
 _COUNTS = n.IFF_UP | n.IFF_RUNNING
@@ -100,12 +100,22 @@ class News:
 
     def _address(self, body: bytes, there: bool) -> Iterator[Disturbance]:  # noqa: FBT001
         held = decode.address(body)
-        if held is None or self._own.ended(held.index):
+        if held is None:
             return
         name = self._names.get(held.index, "")
-        given_by_itself = held.scope == n.SCOPE_LINK and self._own.device(name) is not None
-        if not given_by_itself and not self._own.is_echo(LinkAddress(name, held.address), there=there):
-            yield Disturbance("address", link=name)
+        address = LinkAddress(name, held.address)
+        with self._own.lock:
+            by_itself = held.scope == n.SCOPE_LINK and self._own.device(name) is not None
+            if self._own.ended(held.index) or by_itself:
+                return
+            if self._own.is_echo(address, address if there else None, lambda: self._address_now(address, held.index)):
+                return
+        yield Disturbance("address", link=name)
+
+    def _address_now(self, address: LinkAddress, index: int) -> LinkAddress | None:
+        """It, if the device has it."""
+        every = map(decode.address, self._channel.dump(n.GETADDR, encode.ask_addresses()))
+        return address if any(one and (one.index, one.address) == (index, address.address) for one in every) else None
 
     def _route(self, body: bytes, there: bool) -> Iterator[Disturbance]:  # noqa: ARG002, FBT001
         # What the kernel puts there by itself follows an address, which is told.
@@ -123,8 +133,13 @@ class News:
         entry = decode.entry(family, name, body)
         if entry is None or (there and not state & n.NUD_PERMANENT):
             return
-        if not self._own.is_echo(entry, there=there):
+        if not self._own.is_echo(entry, entry if there else None, lambda: self._now(entry, index)):
             yield Disturbance("fdb" if family == n.BRIDGE else "neighbour", link=name)
+
+    def _now(self, entry: Neighbour | FdbEntry, index: int) -> Entry | None:
+        """What stands where *entry* is or was."""
+        answer = self._channel.ask(n.GETNEIGH, encode.ask_neighbour(entry, index))
+        return None if answer is None else decode.neighbour(answer, self._names)
 
 
 def _same(before: decode.Device | None, device: decode.Device) -> bool:

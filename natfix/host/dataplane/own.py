@@ -7,34 +7,52 @@ not. So what was done last to each of these is remembered, and a notice that say
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
+from natfix.errors import HostError
 from natfix.routing.state import Entry, FdbEntry, LinkAddress, Neighbour, Operation, Route, VxlanDevice
 
 _Key: TypeAlias = tuple[type[Entry], str, object]
+
+_REMEMBERED: Final = 20_000
 
 
 class OwnWrites:
     """What the writing thread did last to each thing, for the listening thread.
 
     Attributes:
-        lock: held while a device is made or deleted, as that takes several steps.
+        lock: held while something is done, so that nobody takes a step of it for the end.
     """
 
     def __init__(self) -> None:
         self.lock: Final = threading.RLock()
         self._listened = False
         self._last: dict[_Key, Entry | None] = {}
+        self._deleted: dict[_Key, None] = {}
         self._ended: set[int] = set()
 
     def listen(self) -> None:
         """Remember from now on, since somebody listens."""
         self._listened = True
 
-    def note(self, operation: Operation) -> None:
+    def note(self, operations: Iterable[Operation]) -> None:
         """Remember what is about to be done; a route needs none of it."""
-        if self._listened and not isinstance(operation.entry, Route):
-            self._last[_key(operation.entry)] = operation.entry if operation.put else None
+        if self._listened:
+            for operation in operations:
+                if not isinstance(operation.entry, Route):
+                    key = _key(operation.entry)
+                    self._last[key] = operation.entry if operation.put else None
+                    self._forget(key, deleted=not operation.put)
+
+    def _forget(self, key: _Key, *, deleted: bool) -> None:
+        """Remember what was deleted for as long as notices of it may come, not for ever."""
+        self._deleted.pop(key, None)
+        if deleted:
+            self._deleted[key] = None
+            if len(self._deleted) > _REMEMBERED:
+                oldest = next(iter(self._deleted))
+                del self._deleted[oldest], self._last[oldest]
 
     def end(self, index: int) -> None:
         """Remember that this process takes away the device with that index, and all that is on it."""
@@ -50,17 +68,24 @@ class OwnWrites:
         device = self._last.get((VxlanDevice, name, None))
         return device if isinstance(device, VxlanDevice) else None
 
-    def is_echo(self, entry: Entry, *, there: bool) -> bool:
-        """Tell whether a notice that something is there, or no longer, says what this process did last."""
-        key = _key(entry)
-        if key not in self._last:
-            return False
-        last = self._last[key]
-        if there:
-            return last == entry
-        if last is None:
-            del self._last[key]
-        return last is None
+    def is_echo(self, entry: Entry, told: Entry | None, now: Callable[[], Entry | None]) -> bool:
+        """Tell whether a thing that a notice speaks of is as this process left it.
+
+        Args:
+            entry: it, or what it was.
+            told: what it is, as the notice says; None for nothing.
+            now: looks what it is, since a notice may be older than what was done last.
+        """
+        with self.lock:
+            key = _key(entry)
+            return key in self._last and (told == self._last[key] or _is(self._last[key], now))
+
+
+def _is(wanted: Entry | None, now: Callable[[], Entry | None]) -> bool:
+    try:
+        return now() == wanted
+    except HostError:  # An old kernel does not tell: better one look too many.
+        return False
 
 
 def _key(entry: Entry) -> _Key:

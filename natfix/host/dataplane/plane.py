@@ -82,19 +82,14 @@ class HostDataPlane(DataPlane):
     def _batch(self, operations: Sequence[Operation]) -> list[Failure]:
         indices = self._indices(_link(one) for operation in operations for one in _entries(operation))
         standing = self._there((one.replaces for one in operations if one.replaces), indices)
-        sent: list[Operation] = []
-        requests: list[Request] = []
-        failures: list[Failure] = []
-        for operation in operations:
-            index = indices.get(_link(operation.entry))
-            if index is not None:
-                self._own.note(operation)
-                sent.append(operation)
-                requests.append(_request(operation, index, standing))
-            elif operation.put:
-                failures.append(_failure(operation, Refusal(errno.ENODEV, "")))
-        refused = ((sent[place], refusal) for place, refusal in sorted(self._channel.write(requests).items()))
-        return failures + self._true_failures(refused, indices)
+        lost = [one for one in operations if _link(one.entry) not in indices]
+        sent = [one for one in operations if _link(one.entry) in indices]
+        requests = [_request(one, indices[_link(one.entry)], standing) for one in sent]
+        with self._own.lock:
+            self._own.note(sent)
+            refusals = self._channel.write(requests)
+        failures = [_failure(one, Refusal(errno.ENODEV, "")) for one in lost if one.put]
+        return failures + self._true_failures(((sent[place], refusals[place]) for place in sorted(refusals)), indices)
 
     def _true_failures(self, refused: Iterable[tuple[Operation, Refusal]], indices: Mapping[str, int]) -> list[Failure]:
         """Leave out what is as it should be: deleted by somebody else, or put there before."""
@@ -110,7 +105,7 @@ class HostDataPlane(DataPlane):
 
     def _device(self, operation: Operation, device: VxlanDevice) -> list[Failure]:
         with self._own.lock:
-            self._own.note(operation)
+            self._own.note([operation])
             refusal = self._put(device) if operation.put else self._delete(device)
         return [_failure(operation, refusal)] if refusal else []
 
@@ -129,7 +124,8 @@ class HostDataPlane(DataPlane):
         index, there = old
         if there is None or replace(there, mtu=device.mtu, mac=device.mac, learning=device.learning, up=device.up) != device:
             return Refusal(errno.EEXIST, "there is another device of that name")
-        return self._one(encode.change_vxlan(device, index, there))
+        refusals = self._channel.write(encode.change_vxlan(device, index, there))
+        return next(iter(refusals.values()), None)
 
     def _delete(self, device: VxlanDevice) -> Refusal | None:
         old = self._look(device.name)

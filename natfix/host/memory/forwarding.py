@@ -104,8 +104,6 @@ def _with_device(state: NetState, host: Links, device: VxlanDevice) -> NetState:
 
 def _with_fdb_entry(state: NetState, host: Links, entry: FdbEntry) -> NetState:
     _need(state, host, entry.link)
-    if host.named(entry.link):
-        raise RefusedError(errno.EOPNOTSUPP)
     others = (one for one in state.fdb if (one.link, one.mac) != (entry.link, entry.mac))
     return replace(state, fdb=frozenset({*others, entry}))
 
