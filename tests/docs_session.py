@@ -46,6 +46,13 @@ PATH=$2:$PATH
 set +e
 """
 
+# An etcd for the pages about it; it ends with the shell that started it, whatever that ends with.
+_ETCD = """
+setpriv --pdeathsig KILL etcd --data-dir /run/etcd --enable-v2 > /run/etcd.log 2>&1 &
+for try in $(seq 300); do etcdctl get nothing > /run/etcd.try 2>&1 && break; sleep 0.1; done
+"""
+_ETCD_COMMANDS = ("natfix net", "natfix lease", "natfix node", "natfix routes")
+
 
 @dataclass(frozen=True)
 class Step:
@@ -75,7 +82,8 @@ def steps(page: Path) -> tuple[Step, ...]:
 
 def play(commands: list[str]) -> list[str]:
     """Run *commands* one after the other on a fresh host; give back what each printed."""
-    script = _HOST + "".join(f"echo {_MARK}\n{command} 2>&1\n" for command in commands)
+    etcd = _ETCD if any(command.startswith(_ETCD_COMMANDS) for command in commands) else ""
+    script = _HOST + etcd + "".join(f"echo {_MARK}\n{command} 2>&1\n" for command in commands)
     done = subprocess.run(
         ["unshare", "--net", "--mount", "bash", "-c", script, "bash", str(ROOT), str(Path(sys.executable).parent)],
         check=False,

@@ -19,6 +19,13 @@ def lease_store(orders: StoreOrders) -> LeaseStore:
     return _etcd_store(orders)
 
 
+def now() -> float:
+    """The time of day, in seconds since 1970."""
+    import time  # noqa: PLC0415
+
+    return time.time()
+
+
 def _etcd_store(orders: StoreOrders) -> LeaseStore:
     from natfix.host.stores.endpoints import Endpoints, Service  # noqa: PLC0415
     from natfix.host.stores.etcd import EtcdStore  # noqa: PLC0415

@@ -109,6 +109,15 @@ class Endpoints:
     _stamp: tuple[int, ...] = field(default=(), init=False)
     _pool: PoolManager | None = field(default=None, init=False)
 
+    def __post_init__(self) -> None:
+        try:
+            import urllib3  # noqa: F401, PLC0415  (start-up time)
+        except ImportError as error:
+            raise HostError(
+                f"{self.service.name} is spoken to with the Python package urllib3, which is not installed",
+                hint="Install it: pip install 'natfix[etcd]' brings the release that is needed.",
+            ) from error
+
     def ask(self, request: Request) -> Reply:
         """Send a request and wait for all of the answer; one with a server's error is not given by a repeatable one.
 
@@ -185,13 +194,14 @@ class Endpoints:
         return self._pool
 
     def _silent(self, reasons: Sequence[str]) -> HostError:
-        text = reasons[0] if len(reasons) == 1 else "".join(f"\n    {reason}" for reason in reasons)
-        return HostError(f"{self.service.name} does not answer: {text}", hint=self.service.hint or None)
+        text = f" {reasons[0]}" if len(reasons) == 1 else "".join(f"\n    {reason}" for reason in reasons)
+        return HostError(f"{self.service.name} does not answer:{text}", hint=self.service.hint or None)
 
     def _reason(self, error: BaseException) -> str:
+        from urllib3.exceptions import NewConnectionError  # noqa: PLC0415
         from urllib3.exceptions import TimeoutError as NoAnswer  # noqa: PLC0415
 
-        if isinstance(error, NoAnswer):
+        if isinstance(error, NoAnswer) and not isinstance(error, NewConnectionError):
             return f"no answer within {self.service.timeout:g} seconds"
         return reason(error)
 
