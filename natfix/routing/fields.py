@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network, NetmaskValueError
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from natfix.errors import ConfigError
+from natfix.routing.dotted import read_dotted
 from natfix.ruleset import Family, Network
+
+if TYPE_CHECKING:
+    import json
 
 _LONGEST: Final = 80
 
@@ -95,7 +100,7 @@ class Fields:
         if not text:
             return None
         try:
-            return IPv4Address(text) if family is Family.IPV4 else _without_zone(text)
+            return IPv4Address(read_dotted(text)) if family is Family.IPV4 else _without_zone(text)
         except AddressValueError as error:
             return self.refuse(name, f"is no IPv{family} address: {error}")
 
@@ -140,14 +145,19 @@ def read_json(text: str | bytes, source: str) -> Any:  # noqa: ANN401  (JSON)
     Raises:
         ConfigError: *text* is none; the message tells line and column.
     """
+    try:
+        return _decoder().decode(text if isinstance(text, str) else text.decode())
+    except (ValueError, RecursionError) as error:
+        said = str(text, "utf-8", "replace") if isinstance(text, bytes) else text
+        raise ConfigError(f"{source} is no JSON: {error}", hint=f"It says: {_shown(said)}") from error
+
+
+@cache
+def _decoder() -> json.JSONDecoder:
+    """Make the decoder once: it costs more than what it decodes."""
     import json  # noqa: PLC0415  (Whoever reads subnet.env alone needs no JSON.)
 
-    try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_last_of_each)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{source} is no JSON: {error}", hint=f"It says: {_shown(error.doc)}") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{source} is no JSON: {error}") from error
+    return json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_last_of_each)
 
 
 def _refuse_constant(name: str) -> NoReturn:

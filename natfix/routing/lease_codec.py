@@ -14,13 +14,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from natfix.errors import ConfigError
 from natfix.routing.fields import Fields
 from natfix.routing.lease import Attributes, Lease, Snapshot
 from natfix.routing.subnet import Subnet
 from natfix.ruleset import Family
+
+_SOURCE: Final = "the lease"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def encode_attributes(attributes: Attributes) -> str:
     return json.dumps(said, separators=(",", ":"))
 
 
-def decode_attributes(text: str | bytes, source: str = "the lease") -> Attributes:
+def decode_attributes(text: str | bytes, source: str = _SOURCE) -> Attributes:
     """Read any of the three shapes; names in any case, unknown ones passed over, as flannel does.
 
     Args:
@@ -94,9 +96,10 @@ def decode_entry(entry: Entry) -> tuple[Lease, str | None]:
     """
     subnet = Subnet.parse_key(entry.key)
     try:
-        attributes = decode_attributes(entry.value, f"the lease of {subnet}")
+        attributes = decode_attributes(entry.value)
     except ConfigError as error:
-        return Lease(subnet, revision=entry.revision, reserved=True, expires=entry.expires), error.message
+        problem = error.message.replace(_SOURCE, f"{_SOURCE} of {subnet}", 1)
+        return Lease(subnet, revision=entry.revision, reserved=True, expires=entry.expires), problem
     return Lease(subnet, attributes, entry.revision, entry.reserved, entry.expires), None
 
 
@@ -112,7 +115,7 @@ def take_snapshot(entries: Iterable[Entry], revision: int) -> Snapshot:
         leases.append(lease)
         if problem is not None:
             unreadable.append(problem)
-    return Snapshot(tuple(sorted(leases, key=lambda one: one.subnet)), revision, tuple(unreadable))
+    return Snapshot(tuple(sorted(leases, key=lambda one: one.subnet.place)), revision, tuple(unreadable))
 
 
 def _data(fields: Fields, name: str) -> Mapping[str, Any] | None:

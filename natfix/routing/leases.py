@@ -66,4 +66,4 @@ def _said(lease: Lease) -> tuple[object, bool]:
 
 
 def _changes(kind: Literal["put", "gone"], leases: list[Lease]) -> Iterable[Change]:
-    return (Change(kind, lease) for lease in sorted(leases, key=lambda one: one.subnet))
+    return (Change(kind, lease) for lease in sorted(leases, key=lambda one: one.subnet.place))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
+from natfix.routing.dotted import read_dotted
 from natfix.ruleset import Network
 
 # flannel writes 0.0.0.0-0 before the & when there is no IPv4.
@@ -15,6 +16,7 @@ _NO_IPV4: Final = "0.0.0.0-0"
 _KEY: Final = re.compile(r"(?P<ipv4>[0-9.]+-[0-9]+)(?:&(?P<ipv6>[0-9a-f:]+-[0-9]+))?")
 # flannel reads the length in five bits and in seven.
 _LONGEST: Final = {4: 31, 6: 127}
+_LENGTHS: Final = {str(length): length for length in range(1, _LONGEST[4] + 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,9 @@ class Subnet:
         Raises:
             ValueError: *key* is none that flannel writes.
         """
+        plain = _plain_network(key)
+        if plain is not None:
+            return cls(plain)
         found = _KEY.fullmatch(key)
         if found is None:
             raise ValueError(f"{key!r} is no key of a subnet, such as 172.7.21.0-24")
@@ -93,7 +98,22 @@ class Subnet:
 
     def __lt__(self, other: Subnet) -> bool:
         """Sort by address, those of IPv6 alone first, as their key begins with zeros."""
-        return self._place() < other._place()
+        return self.place < other.place
 
-    def _place(self) -> tuple[tuple[int, int], ...]:
-        return tuple((0, 0) if one is None else (int(one.network_address), one.prefixlen) for one in (self.ipv4, self.ipv6))
+    @property
+    def place(self) -> tuple[int, int, int, int]:
+        """What subnets are sorted by."""
+        ipv4, ipv6 = self.ipv4, self.ipv6
+        return (
+            *((0, 0) if ipv4 is None else (int(ipv4.network_address), ipv4.prefixlen)),
+            *((0, 0) if ipv6 is None else (int(ipv6.network_address), ipv6.prefixlen)),
+        )
+
+
+def _plain_network(key: str) -> IPv4Network | None:
+    """Read a key of IPv4 alone, as nearly all are; None for any other text, right or wrong."""
+    address, _, length = key.partition("-")
+    try:
+        return IPv4Network((read_dotted(address), _LENGTHS[length]))
+    except (KeyError, ValueError):
+        return None
