@@ -38,7 +38,7 @@ def configure(store: LeaseStore, text: str, *, dry_run: bool) -> NetReport:
     config = NetworkConfig.parse(text)
     before = store.config()
     notes = (*config.ignored, *_left_outside(store, config))
-    if text == before:
+    if _pretty(text) == _pretty(before):
         return NetReport("set", done=False, text=text, config=config, before=before, notes=notes)
     if not dry_run:
         store.configure(text, expected=before)

@@ -16,6 +16,11 @@ def lease_store(orders: StoreOrders) -> LeaseStore:
         ConfigError: the orders contradict each other, or name what cannot be used.
         HostError: a file cannot be read, or a library that is needed is not installed.
     """
+    if orders.lease_file:
+        from natfix.host.files import HostFiles  # noqa: PLC0415
+        from natfix.host.stores.file import FileLeaseStore  # noqa: PLC0415
+
+        return FileLeaseStore(orders.lease_file, HostFiles())
     return _etcd_store(orders)
 
 

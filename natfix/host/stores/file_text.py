@@ -1,0 +1,121 @@
+"""The text of a file of leases: the network and its hosts, as flannel has them in etcd, in one JSON object.
+
+{
+  "config": {"Network": "172.7.0.0/16", "Backend": {"Type": "host-gw"}},
+  "subnets": {
+    "172.7.21.0-24": {"PublicIP": "10.4.7.21"},
+    "172.7.30.0-24": {}
+  }
+}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from natfix.errors import HostError
+from natfix.routing.lease import Attributes, Lease, Snapshot
+from natfix.routing.lease_codec import Entry, decode_entry, encode_attributes, take_snapshot
+from natfix.routing.subnet import Subnet
+
+# The backend that needs to know no more of a host than its address.
+_PLAIN_BACKEND = "host-gw"
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseText:
+    """What a file of leases says.
+
+    Attributes:
+        config: the network's configuration; None where there is none.
+        subnets: what is said of each key.
+    """
+
+    config: Any = None
+    subnets: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, data: bytes | None, path: str) -> LeaseText:
+        """Read it; None is a file that is not there, and says nothing.
+
+        Raises:
+            HostError: it is no JSON object, or holds what no file of leases does.
+        """
+        if data is None:
+            return cls()
+        try:
+            told = json.loads(data, object_pairs_hook=_unique)
+        except ValueError as error:
+            raise HostError(f"{path} is no file of leases: {error}") from error
+        if not isinstance(told, dict) or not isinstance(told.get("subnets", {}), dict):
+            raise HostError(f"{path} is no file of leases", hint='Write for example {"config": {…}, "subnets": {…}}.')
+        if strange := sorted(told.keys() - {"config", "subnets"}):
+            raise HostError(f"{path}: {strange[0]!r} is neither config nor subnets")
+        return cls(told.get("config"), told.get("subnets", {}))
+
+    def render(self) -> bytes:
+        """Write it, sorted by key."""
+        told: dict[str, Any] = {} if self.config is None else {"config": self.config}
+        told["subnets"] = dict(sorted(self.subnets.items()))
+        return (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogateescape")
+
+    def snapshot(self) -> Snapshot:
+        """All entries, which never expire."""
+        found = take_snapshot(map(self._entry, self.subnets), _revision(self.config, self.subnets))
+        return replace(found, leases=tuple(map(self._completed, found.leases)))
+
+    def lease(self, subnet: Subnet) -> Lease | None:
+        """What is said of a subnet."""
+        return self._completed(decode_entry(self._entry(subnet.key))[0]) if subnet.key in self.subnets else None
+
+    def with_lease(self, subnet: Subnet, attributes: Attributes) -> LeaseText:
+        """The same, with this said of a subnet."""
+        told = json.loads(encode_attributes(attributes))
+        said = {name: value for name, value in told.items() if value is not None}
+        if attributes.public_ip is None:
+            del said["PublicIP"]  # flannel's zeros, for which a file has no need.
+        return replace(self, subnets={**self.subnets, subnet.key: said})
+
+    def without(self, subnet: Subnet) -> LeaseText:
+        """The same, without a subnet."""
+        return replace(self, subnets={key: said for key, said in self.subnets.items() if key != subnet.key})
+
+    def _entry(self, key: str) -> Entry:
+        said = self.subnets[key]
+        return Entry(key, json.dumps(said), _revision(key, said), reserved=True)
+
+    def _completed(self, lease: Lease) -> Lease:
+        """Say of a host that has an address how it is reached, where that needs nothing else."""
+        said = lease.attributes
+        if said.backend_type or not (said.public_ip or said.public_ipv6) or not self._is_plain():
+            return lease
+        return replace(lease, attributes=replace(said, backend_type=_PLAIN_BACKEND))
+
+    def _is_plain(self) -> bool:
+        pairs = dict(_folded(self.config))
+        return str(dict(_folded(pairs.get("backend"))).get("type", "")).lower() == _PLAIN_BACKEND
+
+
+def _folded(said: object) -> Iterator[tuple[str, Any]]:
+    """The members of a JSON object, in any case, as flannel reads them."""
+    if isinstance(said, dict):
+        yield from ((name.lower(), value) for name, value in said.items())
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
+    return made
+
+
+def _revision(*said: object) -> int:
+    """A number that another text hardly has, for compare-and-swap; never 0."""
+    import hashlib  # noqa: PLC0415
+
+    text = json.dumps(said, sort_keys=True).encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.sha256(text).digest()[:6], "big") + 1
