@@ -1,0 +1,84 @@
+"""The kernel agrees with natfix about rulesets as real programs write them, and about the examples of its own rules."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from natfix.app.cluster import Cluster
+from natfix.app.ports import Backend, Variant
+from natfix.app.prove import prove_texts
+from natfix.audit import Example, load_rule
+from natfix.audit.analyses import HIDING
+from natfix.host.catalogue import packaged_rules
+from natfix.host.judge.kernel import KernelJudge
+from natfix.report.proof import ProofResult
+from natfix.ruleset import Ruleset, family_of, parse, parse_network
+from tests.kernel.hosts import WRITTEN, Host, backends, docker_host, options
+
+pytestmark = pytest.mark.kernel("ipset")
+
+FOLDER = Path(__file__).parents[1] / "data" / "dumps"
+DUMPS = sorted(path for path in FOLDER.glob("*.save") if path.name != "incompatible-nat.save")
+CATALOGUE = tuple(load_rule(path.read_bytes(), str(path)) for path in sorted(packaged_rules().glob("*/*.toml")))
+CLUSTERS = (
+    Cluster((parse_network("10.244.0.0/16"), parse_network("172.7.0.0/16")), "the test"),
+    Cluster((parse_network("fd00::/8"),), "the test"),
+)
+EXAMPLES = [
+    pytest.param(example, id=f"{kind.id}: {example.title}")
+    for kind in CATALOGUE
+    for example in kind.examples
+    if kind.analysis in HIDING and example.certain
+]
+
+
+def proved(ruleset: Ruleset, clusters: tuple[Cluster, ...], variant: Variant) -> ProofResult:
+    return prove_texts([ruleset], clusters, CATALOGUE, judge=KernelJudge(), variant=variant)
+
+
+def disagreements(found: ProofResult) -> list[str]:
+    return [
+        f"{table.source}, corrected: {table.corrected}: {proof.claim} but saw {proof.seen}"
+        for table in found.tables
+        for proof in table.proofs
+        if proof.verdict == "disagrees"
+    ]
+
+
+@pytest.mark.parametrize("path", DUMPS, ids=lambda path: path.stem)
+def test_the_kernel_agrees_about_a_dump(path: Path) -> None:
+    variant: Variant = "legacy" if "legacy" in path.name else "nft"
+    assert disagreements(proved(parse(path.read_bytes(), path.name), CLUSTERS, variant)) == []
+
+
+def test_the_dumps_have_packets_to_send() -> None:
+    found = proved(parse((FOLDER / "ipv4-nft.save").read_bytes(), "ipv4-nft.save"), CLUSTERS, "nft")
+    assert [(table.corrected, [proof.verdict for proof in table.proofs]) for table in found.tables] == [
+        (False, ["agrees"]),
+        (True, ["agrees", "agrees"]),
+    ]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_kernel_agrees_about_an_example_of_a_rule(example: Example) -> None:
+    family = example.family or family_of(example.cluster[0])
+    ruleset = parse(example.text.encode(), "example", family)
+    networks = tuple(each for each in example.cluster if family_of(each) is family)
+    found = proved(ruleset, (Cluster(networks, "the example"),) if networks else (), "nft")
+    assert disagreements(found) == []
+
+
+@pytest.mark.parametrize("backend", backends(), ids=str)
+def test_natfix_prove_asks_about_the_host_it_runs_on_and_changes_nothing(host: Host, backend: Backend) -> None:
+    docker_host(host, backend)
+    before = host.counted(backend), devices(host), host.files(*WRITTEN)
+    document = host.natfix_json("prove", *options(backend))
+    said = [(table["corrected"], [proof["said"] for proof in table["proofs"]]) for table in document["tables"]]
+    assert said == [(False, ["source-nat"]), (True, ["accept"])]
+    assert document["holds"]
+    assert (host.counted(backend), devices(host), host.files(*WRITTEN)) == before
+
+
+def devices(host: Host) -> list[str]:
+    return sorted(each["ifname"] for each in json.loads(host.run("ip", "-j", "link")))
