@@ -105,7 +105,7 @@ def domain_of(config: NetworkConfig, here: Here, devices: Iterable[str]) -> Doma
 
 
 def peering(config: NetworkConfig, here: Here, lease: Lease, reach: Callable[[Wish], Answer]) -> Peering:
-    """Ask *reach* for each family that the network and the peer have; a lease that is nobody's wants nothing.
+    """Ask *reach* for each family that the network and the peer have; a reservation that no host has taken wants nothing.
 
     Args:
         config: of the network.
@@ -113,9 +113,10 @@ def peering(config: NetworkConfig, here: Here, lease: Lease, reach: Callable[[Wi
         lease: the peer's.
         reach: what the backend makes of one family.
     """
-    if lease.reserved or lease.subnet == here.subnet:
-        return Peering()
     kind = lease.attributes.backend_type
+    # A reservation that its host has taken never ends, and else is a lease like any other.
+    if lease.subnet == here.subnet or (lease.reserved and not kind):
+        return Peering()
     if kind != config.backend.type:
         said = kind or "no backend that carries packets"
         problem = f"the host with {lease.subnet} uses {said} where this network is configured for {config.backend.type}"

@@ -24,6 +24,13 @@ def test_the_own_lease_and_a_reservation_want_nothing() -> None:
     own = lease(21, "host-gw", "10.4.7.21")
     assert PLAIN.peer(own, LINKS) == Peering()
     assert PLAIN.peer(Lease(subnet(22), reserved=True), LINKS) == Peering()
+    assert PLAIN.peer(replace(lease(22, "", "10.4.7.22"), reserved=True), LINKS) == Peering()
+
+
+def test_a_reservation_that_its_host_has_taken_is_a_peer_like_any_other() -> None:
+    taken = lease(22, "host-gw", "10.4.7.22")
+    assert PLAIN.peer(replace(taken, reserved=True), LINKS) == PLAIN.peer(taken, LINKS)
+    assert PLAIN.peer(taken, LINKS).state.routes
 
 
 @pytest.mark.parametrize(
