@@ -52,6 +52,10 @@ class Change:
     value: int = 0
     mask: int = 0
 
+    def __bool__(self) -> bool:
+        """Whether it changes any mark."""
+        return bool(self.value or self.mask)
+
     def then(self, later: Change) -> Change:
         """This change and *later* as one."""
         return Change((self.value & ~later.mask) ^ later.value, self.mask | later.mask)

@@ -56,7 +56,8 @@ class Piece:
             matched = match(rule, self.packets, unreadable=_MARK, ipsets=ipsets)
         else:
             matched = match(rule, self.marked(self.change), ipsets=ipsets)
-        taken = replace(self.doubted(matched.unknown), path=(*self.path, rule))
+        doubted = self.doubted(matched.unknown)
+        taken = Piece(self.packets, (*self.path, rule), doubted.unknown, doubted.turns, self.change)
         return Parted(
             [taken.holding(self._as_came(each)) for each in matched.inside],
             [self.holding(self._as_came(each)) for each in matched.outside],
@@ -80,10 +81,10 @@ class Piece:
 
     def marked(self, change: Change) -> PacketSet:
         """The packets with the marks they have by now."""
-        return self.packets.having("mark", change.of(self.packets.mark))
+        return self.packets.having("mark", change.of(self.packets.mark)) if change else self.packets
 
     def _as_came(self, packets: PacketSet) -> PacketSet:
-        if self.change is None:
+        if not self.change:  # Nobody knows of one, or there was none.
             return packets
         return packets.having("mark", self.change.undone(packets.mark, self.packets.mark))
 

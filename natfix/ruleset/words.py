@@ -7,7 +7,10 @@ there is no other escape.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
+
+_STOP: Final = re.compile(r'[ \t"]')
 
 
 class Word(NamedTuple):
@@ -58,9 +61,8 @@ def _split_plain(line: str, start: int) -> tuple[Word, ...]:
 
 
 def _read_word(line: str, start: int) -> Word:
-    position = start
-    while position < len(line) and line[position] not in ' \t"':
-        position += 1
+    found = _STOP.search(line, start)
+    position = found.start() if found else len(line)
     if position == len(line) or line[position] != '"':
         return Word(line[start:position], start, position)
     parts, stop = _read_quoted(line, position)
@@ -71,6 +73,9 @@ def _read_quoted(line: str, opened: int) -> tuple[list[str], int]:
     """Read from the quote at *opened* to the one that closes it; give back the characters and the place after it."""
     parts: list[str] = []
     position = opened + 1
+    closed = line.find('"', position)
+    if closed >= 0 and "\\" not in line[position:closed]:
+        return [line[position:closed]], closed + 1
     while position < len(line) and line[position] != '"':
         position += line[position] == "\\"
         parts.append(line[position : position + 1])

@@ -81,3 +81,9 @@ def test_a_change_is_undone_to_the_marks_from_before() -> None:
     assert flip.undone(Bits(0, 0x4000), ANY) == Bits(0x4000, 0x4000)
     put = Change(0x1, 0x1)
     assert put.undone(Bits(0x3, 0x3), Bits(0, 0x1)) == Bits(0x2, 0x3)
+
+
+def test_a_change_that_changes_nothing_says_so() -> None:
+    assert not Change()
+    assert Change(0x1)
+    assert Change(0, 0x1)
