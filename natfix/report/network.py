@@ -8,7 +8,8 @@ from typing import Any, Literal, TypeAlias
 
 from natfix.report.document import headed
 from natfix.report.lines import Line, diff_lines, shown
-from natfix.routing.network import NetworkConfig, Pool
+from natfix.routing.network import NetworkConfig
+from natfix.routing.pool import Pool
 
 Verb: TypeAlias = Literal["show", "set"]
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from natfix.routing.lease_codec import Entry, decode_attributes, decode_entry, encode_attributes, take_snapshot
     from natfix.routing.leases import LeaseTable
     from natfix.routing.links import Link, Links, Way
-    from natfix.routing.network import NetworkConfig, Pool
+    from natfix.routing.network import NetworkConfig
+    from natfix.routing.pool import Pool
     from natfix.routing.rules import OwnChain, forward_rules, masquerade_rules, removal_script, settle_script
     from natfix.routing.state import PROTOCOL, FdbEntry, LinkAddress, Neighbour, NetState, Operation, Route, VxlanDevice
     from natfix.routing.subnet import Subnet
@@ -44,7 +45,8 @@ _HOMES = {
     "lease_codec": ("Entry", "decode_attributes", "decode_entry", "encode_attributes", "take_snapshot"),
     "leases": ("LeaseTable",),
     "links": ("Link", "Links", "Way"),
-    "network": ("NetworkConfig", "Pool"),
+    "network": ("NetworkConfig",),
+    "pool": ("Pool",),
     "rules": ("OwnChain", "forward_rules", "masquerade_rules", "removal_script", "settle_script"),
     "state": ("PROTOCOL", "FdbEntry", "LinkAddress", "Neighbour", "NetState", "Operation", "Route", "VxlanDevice"),
     "subnet": ("Subnet",),

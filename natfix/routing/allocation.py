@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from natfix.routing.lease import Attributes, Lease
-from natfix.routing.network import NetworkConfig, Pool
+from natfix.routing.network import NetworkConfig
+from natfix.routing.pool import Pool
 from natfix.routing.space import Space
 from natfix.routing.subnet import Subnet
 from natfix.ruleset import Family, Network

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from natfix.routing.lease import Lease
-from natfix.routing.network import NetworkConfig, Pool
+from natfix.routing.network import NetworkConfig
+from natfix.routing.pool import Pool
 from natfix.routing.space import Space, covered
 
 # flannel's hosts renew an hour before the end (--subnet-lease-renew-margin); who has less left has most likely gone.

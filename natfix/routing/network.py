@@ -11,12 +11,13 @@ SubnetMin above SubnetMax, where no host ever finds a subnet, and takes a missin
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final
 
 from natfix.errors import ConfigError
 from natfix.routing.backend_config import CHOICES, Backend, check_mtu, read_backend
 from natfix.routing.fields import Fields
+from natfix.routing.pool import Pool, network_at
 from natfix.routing.state import Address
 from natfix.ruleset import Family, Network
 
@@ -28,56 +29,6 @@ _SWITCHES: Final = ("EnableIPv4", "EnableIPv6", "EnableNFTables")
 # A network yields four subnets at least, and a subnet yields addresses for two containers at least.
 _SPARE_BITS: Final = 2
 _USUAL_LEN: Final = {Family.IPV4: 24, Family.IPV6: 64}
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """The subnets of one family that hosts may have.
-
-    Attributes:
-        network: the cluster's, such as ``172.7.0.0/16``.
-        subnet_len: the prefix length of each subnet.
-        subnet_min: the first address of the first subnet to lease.
-        subnet_max: the first address of the last one.
-    """
-
-    network: Network
-    subnet_len: int
-    subnet_min: Address
-    subnet_max: Address
-
-    @property
-    def family(self) -> Family:
-        """IPv4 or IPv6."""
-        return Family(self.network.version)
-
-    @property
-    def size(self) -> int:
-        """How many addresses a subnet has."""
-        return 1 << (self.family.width - self.subnet_len)
-
-    @property
-    def count(self) -> int:
-        """How many subnets there are to lease."""
-        return (int(self.subnet_max) - int(self.subnet_min)) // self.size + 1
-
-    def subnet(self, index: int) -> Network:
-        """The subnet that has so many before it.
-
-        Raises:
-            IndexError: there is none.
-        """
-        if not 0 <= index < self.count:
-            raise IndexError(index)
-        return _network(self.family, int(self.subnet_min) + index * self.size, self.subnet_len)
-
-    def index(self, subnet: Network) -> int | None:
-        """How many subnets stand before this one; None when it is none of those to lease."""
-        if subnet.version != self.network.version or subnet.prefixlen != self.subnet_len:
-            return None
-        distance = int(subnet.network_address) - int(self.subnet_min)
-        index, rest = divmod(distance, self.size)
-        return index if not rest and 0 <= index < self.count else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +164,7 @@ def _read_limit(fields: Fields, what: str, frame: tuple[Network, int], default: 
         return default
     if address not in network:
         fields.refuse(name, f"is not in {network}, and every subnet must be")
-    start = _network(family, int(address), length).network_address
+    start = network_at(family, int(address), length).network_address
     if address != start:
         fields.refuse(name, f"is not where a /{length} begins; did you mean {start}?")
     return int(address)
@@ -231,9 +182,3 @@ def _ignored(fields: Fields, enabled: dict[Family, bool]) -> tuple[str, ...]:
 
 def _address(family: Family, number: int) -> Address:
     return IPv4Address(number) if family is Family.IPV4 else IPv6Address(number)
-
-
-def _network(family: Family, number: int, length: int) -> Network:
-    if family is Family.IPV4:
-        return IPv4Network((number, length), strict=False)
-    return IPv6Network((number, length), strict=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from natfix.routing.lease import Lease
-from natfix.routing.network import Pool
+from natfix.routing.pool import Pool
 from natfix.ruleset import Network
 
 # First and last index, both included.

@@ -12,7 +12,8 @@ from typing import Final, TypeAlias
 from natfix.routing.diff import Domain
 from natfix.routing.lease import Lease
 from natfix.routing.links import Link, Links
-from natfix.routing.network import NetworkConfig, Pool
+from natfix.routing.network import NetworkConfig
+from natfix.routing.pool import Pool
 from natfix.routing.state import Address, NetState, Network
 from natfix.routing.subnet import Subnet
 

@@ -8,8 +8,8 @@ import pytest
 
 from natfix.errors import ConfigError
 from natfix.routing.backend_config import HostGw, Vxlan
-from natfix.routing.network import NetworkConfig, Pool
-from natfix.ruleset import parse_network
+from natfix.routing.network import NetworkConfig
+from natfix.routing.pool import Pool
 
 HOST_GW = {"Type": "host-gw"}
 
@@ -194,16 +194,3 @@ def test_every_default_is_spelled_out() -> None:
         '{"Network": "172.7.0.0/16", "SubnetLen": 24, "SubnetMin": "172.7.1.0", "SubnetMax": "172.7.255.0",'
         ' "Backend": {"Type": "host-gw"}}'
     )
-
-
-def test_a_pool_knows_the_place_of_its_own_subnets_alone() -> None:
-    found = pool(Network="172.7.0.0/16", SubnetMax="172.7.200.0")
-    assert found.index(parse_network("172.7.21.0/24")) == 20
-    for other in ("172.7.0.0/24", "172.7.201.0/24", "172.7.21.0/25", "172.7.21.0/23", "10.0.0.0/24", "fd00:7::/24"):
-        assert found.index(parse_network(other)) is None
-
-
-@pytest.mark.parametrize("index", [-1, 255])
-def test_there_is_no_subnet_beyond_a_pool(index: int) -> None:
-    with pytest.raises(IndexError):
-        pool(Network="172.7.0.0/16").subnet(index)

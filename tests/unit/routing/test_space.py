@@ -3,7 +3,8 @@
 import pytest
 
 from natfix.routing.lease import Lease
-from natfix.routing.network import NetworkConfig, Pool
+from natfix.routing.network import NetworkConfig
+from natfix.routing.pool import Pool
 from natfix.routing.space import Space, covered
 from natfix.routing.subnet import Subnet
 from natfix.ruleset import parse_network
