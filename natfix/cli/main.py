@@ -34,6 +34,8 @@ COMMANDS = {
     "net": "Configure the network that hosts lease their container subnets from: set or show.",
     "leases": "Show which host holds which subnet, until when, and how many are left.",
     "lease": "Keep a subnet back, for good or for one host, or let one go: reserve or release.",
+    "node": "Be this host's agent: a subnet for its containers, routes to all others; or verify its peers.",
+    "routes": "Show what the leases want beside what the kernel has, or check it.",
     "lab": "Show the fault and its repair on two hosts made for it.",
 }
 

@@ -65,6 +65,15 @@ class ConntrackTable:
         families = sorted({family_of(one.source) for one in wanted})
         return sum(_forget(family, [one for one in wanted if family_of(one.source) is family]) for family in families)
 
+    def connections(self, version: int) -> list[Connection]:
+        """Everything that is tracked of one family; nothing where the kernel does not tell.
+
+        Raises:
+            HostError: no rights.
+        """
+        with Nfnetlink() as kernel:
+            return [_read(entry) for entry in kernel.dump(CONNTRACK, _GET, protocol_family(Family(version))) or ()]
+
 
 def _forget(family: Family, wanted: list[Rewritten]) -> int:
     with Nfnetlink() as kernel:

@@ -1,0 +1,85 @@
+"""The node agent on real kernels with a real etcd: routes, tunnels, pings across, and an end that leaves everything."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.nodes import DIRECT, HOST_GW, VXLAN, street, until
+
+DOCKER = ("-s", "172.7.21.0/24", "!", "-o", "docker0", "-j", "MASQUERADE")
+pytestmark = pytest.mark.kernel("etcd", "etcdctl", "ping")
+
+
+def test_two_hosts_reach_each_others_pods_and_an_end_leaves_everything(tmp_path: Path) -> None:
+    with street(tmp_path, HOST_GW, 21, 22) as town:
+        one, two = town.nodes
+        one.start("--public-ip", "10.4.7.21")
+        two.start("--public-ip", "10.4.7.22")
+        until(lambda: one.routed(two) and two.routed(one), lambda: (one.routes(), one.entries, two.routes(), two.entries))
+        until(lambda: one.pings("172.7.22.2") and two.pings("172.7.21.2"))
+        assert one.subnet_file.read_text() == (
+            "FLANNEL_NETWORK=172.7.0.0/16\nFLANNEL_SUBNET=172.7.21.1/24\nFLANNEL_MTU=1500\nFLANNEL_IPMASQ=false\n"
+        )
+        assert town.leases()["172.7.21.0-24"] == {"PublicIP": "10.4.7.21", "PublicIPv6": None, "BackendType": "host-gw"}
+        before = town.leases()
+        assert one.stop() == 0
+        assert one.routed(two)
+        assert town.leases() == before
+
+
+@pytest.mark.parametrize(("config", "through"), [(VXLAN, "flannel.1"), (DIRECT, "")], ids=["vxlan", "direct"])
+def test_a_tunnel_carries_pods_packets_and_direct_routing_does_without(tmp_path: Path, config: str, through: str) -> None:
+    with street(tmp_path, config, 21, 22) as town:
+        one, two = town.nodes
+        one.start()
+        two.start()
+        until(
+            lambda: one.routed(two, through=through) and two.routed(one, through=through), lambda: (one.routes(), one.entries)
+        )
+        until(lambda: one.pings("172.7.22.2") and two.pings("172.7.21.2"))
+        (device,) = json.loads(one.ip("-json", "-details", "link", "show", "flannel.1"))
+        assert town.leases()["172.7.21.0-24"]["BackendData"] == {"VNI": 1, "VtepMAC": device["address"]}
+        assert "FLANNEL_MTU=1450" in one.subnet_file.read_text()
+
+
+def test_routes_and_peers_are_shown_checked_and_tried(tmp_path: Path) -> None:
+    with street(tmp_path, HOST_GW, 21, 22) as town:
+        one, two = town.nodes
+        one.start("--healthz-port", "2401")
+        two.start("--healthz-port", "2401")
+        until(lambda: one.routed(two) and two.routed(one))
+        checked = one.natfix("routes", "check")
+        assert (checked.returncode, checked.stderr) == (0, "")
+        assert "right        172.7.22.0/24  10.4.7.22" in checked.stdout
+        tried = one.natfix("node", "verify", "--healthz-port", "2401")
+        assert tried.returncode == 0, tried
+        assert "seen as 172.7.21.1 (the peer says)" in tried.stdout
+        one.inside("iptables", "-t", "nat", "-A", "POSTROUTING", *DOCKER)
+        hidden = json.loads(one.natfix("node", "verify", "--healthz-port", "2401", "--format", "json").stdout)
+        (peer,) = hidden["peers"]
+        assert (hidden["right"], peer["seen"], peer["witness"], peer["wanted"]) == (False, "10.4.7.21", "peer", "172.7.21.1")
+        alone = json.loads(one.natfix("node", "verify", "--format", "json").stdout)
+        assert [(each["seen"], each["witness"]) for each in alone["peers"]] == [("10.4.7.21", "conntrack")]
+        assert one.stop() == 0
+        one.ip("route", "delete", "172.7.22.0/24")
+        drift = one.natfix("routes", "check", "--format", "json")
+        assert drift.returncode == 1
+        assert [(each["subnet"], each["verdict"]) for each in json.loads(drift.stdout)["peers"]] == [
+            ("172.7.22.0/24", "missing")
+        ]
+        assert one.natfix("routes").returncode == 0
+        lost = one.natfix("node", "verify")
+        assert (lost.returncode, "no answer from 172.7.22.1" in lost.stdout) == (1, True)
+
+
+def test_health_is_told_as_flannel_tells_it(tmp_path: Path) -> None:
+    with street(tmp_path, HOST_GW, 21) as town:
+        (one,) = town.nodes
+        town.server.stop()
+        one.start("--healthz-port", "2401", wait=False)
+        until(lambda: one.asks("/readyz") == "503 not ready: no lease yet\n", lambda: one.entries)
+        assert one.asks("/healthz") == "200 natfix is running\n"
+        town.server.start()
+        until(lambda: one.asks("/readyz") == "200 natfix is ready\n", lambda: one.entries)
+        assert "natfix_node_store_up 1\n" in one.asks("/metrics")
