@@ -1,8 +1,15 @@
-"""Each way to keep a host right, through twenty restarts of Docker under a steady stream of new connections between pods."""
+"""Each way to keep a host right, through twenty restarts of Docker under a steady stream of new connections between pods.
+
+The two hosts of a pair are kept right at the same time, each in its own ways one after the other, and each is the far end of
+the other's streams: which source a connection shows is decided on the host that it leaves.
+"""
 
 import re
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from statistics import median
 
@@ -17,11 +24,12 @@ pytestmark = [pytest.mark.machine("systemd-nspawn", "debootstrap", "setpriv"), p
 
 CONNECTIONS = 5000
 # Between one restart and the next, so that the times in which a host has to be right have enough of them, too.
-BETWEEN = 260
-# Twenty restarts in a row; much longer than any window that was ever measured, and short enough to see one that stays.
-LONGEST_WINDOW = 2000.0
-# From the return of systemctl to the end of natfix-reapply.service, in seconds, on a machine with other work to do.
-LONGEST_REAPPLY = 10.0
+BETWEEN = 200
+# How many at least of one restart, which takes half a second and more, have to tell what was seen meanwhile.
+DURING = 50
+# From the return of systemctl until the host is right, in seconds, on a machine with much other work to do. It is there to see
+# that a host stays wrong; how long it takes is in the table.
+LONGEST = 30.0
 # Rules of somebody else; natfix and Docker leave them alone.
 FOREIGN = (
     ("filter", "INPUT", "-s", "192.0.2.7/32", "-j", "DROP"),
@@ -60,6 +68,8 @@ PATH = Mode("path", "--path")
 BOTH = Mode("path, and both units restarted", "--path", units=("docker.service", "natfix-reapply.service"), restarts=5)
 WATCH = Mode("watch", "--watch")
 MODES = (GUARD, DROP_IN, PATH, BOTH, WATCH)
+# What the first host of a pair does, and the second: about the same work.
+SHARES = ((GUARD, PATH), (DROP_IN, BOTH, WATCH))
 
 
 @dataclass(frozen=True)
@@ -136,26 +146,38 @@ Accounts = Callable[[Mode], Account]
 
 @pytest.fixture(scope="module")
 def accounts(pair: Pair, request: pytest.FixtureRequest) -> Iterator[Accounts]:
-    """Try a mode when it is asked for, once for all tests; the table of all is printed at the end."""
-    pair.a.put("/etc/natfix/natfix.toml", f'cluster-cidr = ["{CLUSTER}"]\n')
-    pod = pair.a.attach_pod()
-    found: dict[Mode, Account] = {}
+    """Try all modes, on both hosts at once; the table of all is printed at the end."""
     start = time.monotonic()
-
-    def account(mode: Mode) -> Account:
-        if mode not in found:
-            found[mode] = keep(pair, pod, mode)
-        return found[mode]
-
-    yield account
+    with trying(pair) as tried:
+        yield lambda mode: tried[mode].result()
+        done = [future.result() for future in tried.values() if future.done() and not future.exception()]
     plugins = request.config.pluginmanager
     reporter, capture = plugins.getplugin("terminalreporter"), plugins.getplugin("capturemanager")
     if isinstance(reporter, pytest.TerminalReporter) and capture is not None:
         took = f"{pair.release}: boot {sum(pair.seconds.values()):.0f} s, modes {time.monotonic() - start:.0f} s"
         # It shall be seen when all is well, too.
         with capture.global_and_fixture_disabled():
-            for line in (HEAD, *(one.row(pair.release) for one in found.values()), took):
+            for line in (HEAD, *(one.row(pair.release) for one in done), took):
                 reporter.write_line(line)
+
+
+@contextmanager
+def trying(pair: Pair) -> Iterator[dict[Mode, Future[Account]]]:
+    """Begin with the modes; what is not wanted any more when the context ends is given up."""
+    hosts = (pair.a, pair.b)
+    pods = [host.attach_pod() for host in hosts]
+    given_up = threading.Event()
+    for host in hosts:
+        host.put("/etc/natfix/natfix.toml", f'cluster-cidr = ["{CLUSTER}"]\n')
+    with ExitStack() as stack:
+        workers = [stack.enter_context(ThreadPoolExecutor(1)) for _ in hosts]
+        stack.callback(given_up.set)
+        tried: dict[Mode, Future[Account]] = {}
+        for worker, host, ends, modes in zip(workers, hosts, (pods, pods[::-1]), SHARES, strict=True):
+            tried |= {mode: worker.submit(keep, host, ends, mode, given_up) for mode in modes}
+        yield {mode: tried[mode] for mode in MODES}
+        for future in tried.values():
+            future.cancel()
 
 
 @pytest.fixture(params=MODES, ids=lambda mode: mode.name.replace(", and", "").replace(" ", "-"))
@@ -164,21 +186,24 @@ def account(request: pytest.FixtureRequest, accounts: Accounts) -> Account:
     return accounts(request.param)
 
 
-def keep(pair: Pair, pod: Pod, mode: Mode) -> Account:
-    """Install a mode on a host as Docker left it, restart Docker under traffic, and take everything away again."""
-    host = pair.a
+def keep(host: DockerHost, ends: Sequence[Pod], mode: Mode, given_up: threading.Event) -> Account:
+    """Install a mode on a host as Docker left it, restart Docker under traffic, and take natfix away again."""
+    pod, target = ends
     bring_back(host)
     before = rules_of_others(host)
     try:
         host.output("natfix", "install", mode.option)
         assert right(host), f"{mode.name} was installed, and the host is not right: {host.postrouting()}"
         mode.prepare(host)
-        beyond = Pod(f"the host {pair.b.name}", pair.b, pair.b.address, lambda: "/proc/1/ns/net")
+        far = target.machine
+        assert isinstance(far, DockerHost)
+        beyond = Pod(f"the host {far.name}", far, far.address, lambda: "/proc/1/ns/net")
         broad = 0
         restarts = []
-        with stream(pod, pair.b.pod) as flow, stream(pod, beyond, rate=40) as outward:
+        with stream(pod, target) as flow, stream(pod, beyond, rate=40) as outward:
             flow.wait_for(BETWEEN)
             for _ in range(mode.restarts):
+                assert not given_up.is_set(), "the tests are over"
                 restarts.append(restart(host, mode))
                 flow.wait_for(BETWEEN)
                 broad += host.broad in host.postrouting()
@@ -188,7 +213,6 @@ def keep(pair: Pair, pod: Pod, mode: Mode) -> Account:
     finally:
         # The watcher of a guard is gone already, which is nothing to uninstall.
         host.output("natfix", "uninstall")
-        bring_back(host)
     assert "natfix" not in host.output("nft", "list", "tables")
     return Account(mode, host.address, pod.address, traffic, outside, tuple(restarts), rules, broad)
 
@@ -214,9 +238,9 @@ def restart(host: DockerHost, mode: Mode) -> Restart:
     host.output("systemctl", "restart", *mode.units, seconds=120)
     returned = time.monotonic()
     if mode is PATH:
-        return Restart(began, returned, max(returned, reapplied(host, returned + LONGEST_REAPPLY)))
+        return Restart(began, returned, max(returned, reapplied(host, returned + LONGEST)))
     if mode is WATCH:
-        return Restart(began, returned, watched(host, returned + LONGEST_WINDOW / 1000))
+        return Restart(began, returned, watched(host, returned + LONGEST))
     return Restart(began, returned, returned)
 
 
@@ -231,12 +255,14 @@ def reapplied(host: DockerHost, end: float) -> float:
             assert status == 0
             return over / 1e6
         assert time.monotonic() < end, f"natfix-reapply.service did not run: {told}"
+        time.sleep(0.02)
 
 
 def watched(host: DockerHost, end: float) -> float:
     """Wait until the watcher has the host right, and tell when it was seen so."""
     while not right(host):
         assert time.monotonic() < end, f"the watcher let it pass: {host.postrouting()}"
+        time.sleep(0.01)
     return time.monotonic()
 
 
@@ -274,7 +300,6 @@ def test_with_the_path_units_none_does_once_natfix_reapply_has_run_which_is_afte
     """
     account = accounts(PATH)
     assert set(account.when_right().sources) == {account.pod}
-    assert max(account.late()) < LONGEST_REAPPLY * 1000
 
 
 def test_with_the_path_units_none_does_once_a_restart_of_docker_and_natfix_reapply_has_returned(accounts: Accounts) -> None:
@@ -285,15 +310,15 @@ def test_with_the_watcher_the_host_gets_right_by_itself_each_time(accounts: Acco
     account = accounts(WATCH)
     assert account.broad == 0
     assert set(account.when_right().sources) == {account.pod}
-    assert account.traffic.longest(account.node) < LONGEST_WINDOW
 
 
 def test_enough_connections_were_seen_to_say_so(account: Account) -> None:
     assert len(account.restarts) == account.mode.restarts
     assert len(account.traffic.arrivals) >= CONNECTIONS * account.mode.restarts / 20
     assert set(account.traffic.sources) <= {account.pod, account.node}
-    # A restart of Docker is about a second, in which there was not one long silence.
-    assert account.traffic.silence() < 500
+    # Also of each restart, and of each time after it.
+    assert min(len(account.traffic.between(one.began, one.right).arrivals) for one in account.restarts) >= DURING
+    assert len(account.when_right().arrivals) >= BETWEEN * account.mode.restarts / 2
 
 
 def test_outside_access_is_masqueraded_throughout(account: Account) -> None:

@@ -42,8 +42,3 @@ def test_a_window_that_nobody_closes_ends_with_its_last() -> None:
 
 def test_who_was_never_seen_has_no_window() -> None:
     assert traffic((1, POD)).longest(NODE) == 0
-
-
-def test_silence_is_the_longest_time_between_two() -> None:
-    assert traffic((1, POD), (1.5, NODE), (4, POD)).silence() == pytest.approx(2500)
-    assert traffic().silence() == 0

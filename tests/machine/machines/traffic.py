@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple, Self
 
 
@@ -93,7 +92,3 @@ class Traffic:
     def longest(self, source: str) -> float:
         """The longest of those stretches, in milliseconds; 0 when nothing came from *source*."""
         return max(self.windows(source), default=0.0)
-
-    def silence(self) -> float:
-        """The longest time in milliseconds between one arrival and the next: what no statement can be made about."""
-        return max((late.accepted - early.accepted for early, late in pairwise(self.arrivals)), default=0.0) * 1000
