@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from natfix.routing.cidrs import read_cidrs
-from natfix.routing.subnet import Subnet
 from natfix.ruleset import Family, Network
+
+if TYPE_CHECKING:
+    from natfix.routing.subnet import Subnet
 
 DEFAULT_PATH: Final = "/run/flannel/subnet.env"
 NETWORK_KEYS: Final = {Family.IPV4: "FLANNEL_NETWORK", Family.IPV6: "FLANNEL_IPV6_NETWORK"}
@@ -57,6 +59,8 @@ class SubnetEnv:
     @property
     def subnet(self) -> Subnet | None:
         """The subnet this host had: what a lease is taken again by; None where it says none, or several of a family."""
+        from natfix.routing.subnet import Subnet  # noqa: PLC0415  (natfix check, which starts often, needs none)
+
         said = [self.subnets(family) for family in Family]
         if not any(said) or any(len(each) > 1 for each in said):
             return None
