@@ -42,7 +42,7 @@ class Done:
 
     Attributes:
         seconds: from hearing of the wrong rule first to the end of the commit.
-        look: the part of it that the last look took; the rest natfix waited, in a fight or for others.
+        look: the part of it that the last look took; the rest natfix waited, in a fight.
         writers: who changed rules just before, the last one last.
         change: names it for ``natfix undo``; empty for one that was recorded before.
     """

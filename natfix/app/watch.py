@@ -85,7 +85,7 @@ class Watch:
         rules = self._obey(events)
         if rules:
             self._vigil.heard()
-            self._pending = (*self._pending, *rules)[-_REMEMBERED:]
+            self._remember(rules)
         if self._reload and not self._stopped:
             self._reload = False
             self._read_settings()
@@ -95,6 +95,11 @@ class Watch:
             pending, self._pending = self._pending, ()
             self._look(pending, slow=slow)
         self._notifier.alive()
+
+    def _remember(self, events: Sequence[Event]) -> None:
+        """Keep events for the next look: the first one, since when something may be wrong, and the newest ones."""
+        first, *others = (*self._pending, *events)
+        self._pending = (first, *others[-_REMEMBERED:])
 
     def _drain(self) -> Sequence[Event]:
         return self._obey(self._post.events.drain())
@@ -133,7 +138,10 @@ class Watch:
             self._busy += 1
             if self._busy >= _BUSY_TIMES:
                 self._ledger.refuse(error)
-            self._vigil.hold_off(self._post.monotonic(), min(_RETRY_SECONDS * self._busy, _LONGEST_RETRY))
+            now = self._post.monotonic()
+            self._vigil.hold_off(now, min(_RETRY_SECONDS * self._busy, _LONGEST_RETRY))
+            # The next look is about the same, and about what was drained meanwhile, which may be of any variant.
+            self._remember((Event("commit", min((event.at for event in events), default=now)), *events))
         except NatfixError as error:
             now = self._post.monotonic()
             self._ledger.refuse(error)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from natfix.ruleset import Family, Ruleset
 
 STDIN = "-"
+_URGENT = -15  # As in systemd/natfix-watch.service, for supervisor and others who start the watcher.
 
 
 def check(
@@ -285,6 +286,9 @@ def watcher(orders: WatchOrders) -> Iterator[Watch]:
     from natfix.host.watch.notifier import open_notifier  # noqa: PLC0415
     from natfix.host.watch.tables import HostTables  # noqa: PLC0415
 
+    with suppress(OSError):  # Where it may not, it is right all the same, and later only beside programs that write in a loop.
+        if os.getpriority(os.PRIO_PROCESS, 0) == 0:
+            os.setpriority(os.PRIO_PROCESS, 0, _URGENT)
     with suppress(OSError):  # Whoever reads the status will miss it, and the watcher says so.
         os.makedirs(os.path.dirname(STATE_PATH), 0o755, exist_ok=True)  # noqa: PTH103, PTH120
     stores = find_stores(orders.wait)

@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -26,7 +27,7 @@ WRITERS = 8
 # Short here; NATFIX_WRITERS_SECONDS=60 for the whole of it.
 SECONDS = float(os.environ.get("NATFIX_WRITERS_SECONDS", "10"))
 BOUNDED = 600
-CHURNING = "rules of {} changed 10 times while they were read"
+CHURNING = "rules of {} changed 40 times while they were read"
 
 
 def is_right(on: Host, backend: Backend) -> bool:
@@ -75,7 +76,8 @@ def test_dockers_rule_is_corrected_when_it_comes_and_each_time_it_comes_back(hos
 @pytest.mark.parametrize("backend", [NFT, LEGACY], ids=str)
 def test_its_own_writes_and_looks_wake_nobody(host: Host, backend: Backend) -> None:
     docker_host(host, backend)
-    with watching(host, *options(backend), "--no-persist") as watcher:
+    # A slow look in between, on a machine that is slow itself, would be no write of its own.
+    with watching(host, *options(backend), "--no-persist", "--interval", "3600") as watcher:
         until(lambda: settled(watcher))
         put_back(host, backend, broad(backend))
         until(lambda: is_right(host, backend))
@@ -110,6 +112,7 @@ def test_what_is_only_deleted_or_somebody_elses_is_left_alone(host: Host) -> Non
         put_back(host, NFT, FOREIGN)
         time.sleep(1)
         assert host.rules(NFT) == [f"-A POSTROUTING {FOREIGN}"]
+        until(lambda: watcher.told("corrected"))
         assert len(watcher.told("corrected")) == 1
 
 
@@ -131,6 +134,7 @@ def test_a_read_only_etc_keeps_no_rule_wrong(host: Host) -> None:
         put_back(host, NFT, broad(NFT))
         until(lambda: is_right(host, NFT))
         until(lambda: "read-only" in watcher.state["unsaved"])
+        until(lambda: watcher.told("refused"))
         assert len(watcher.told("refused")) == 1
         assert "not saved for the next boot" in host.natfix("status", *options(NFT), code=1)
 
@@ -162,7 +166,8 @@ def test_who_writes_the_rule_every_50_ms_is_named_and_not_fought(backend: Backen
     with open_host() as on:
         docker_host(on, backend)
         with watching(on, *options(backend), "--no-persist") as watcher:
-            with subprocess.Popen(on.words(*agent_words), env={**os.environ, "AGENT": script}) as agent:
+            variables = {**os.environ, "AGENT": script}
+            with subprocess.Popen(on.words(*agent_words), env=variables, process_group=0) as agent:
                 try:
                     until(lambda: watcher.told("fight"))
                     # Once a second, then every two, then every four: a loop would make more than a hundred.
@@ -177,7 +182,8 @@ def test_who_writes_the_rule_every_50_ms_is_named_and_not_fought(backend: Backen
                     status = status_of(on, backend)
                     assert "keeps putting this rule back" in status
                 finally:
-                    agent.kill()
+                    # What nsenter has started lives on without it.
+                    os.killpg(agent.pid, signal.SIGKILL)
             until(lambda: is_right(on, backend), PATIENCE)
 
 
@@ -205,6 +211,12 @@ def test_no_rule_of_eight_writers_is_lost(host: Host, backend: Backend) -> None:
         rules = host.rules(backend)
         expected = sorted(f"-A POSTROUTING {rule}" for rule in (*marks, *kept, corrected(backend)))
         assert sorted(rules) == expected
+        until(lambda: not watcher.state["refused"])
+        took = sorted(entry["microseconds"] // 1000 for entry in watcher.told("corrected"))
+        sys.stdout.write(
+            f"{backend}: {len(took)} corrections beside {WRITERS} writers, median {took[len(took) // 2]} ms, longest "
+            f"{took[-1]} ms; told as busy {len(watcher.told('refused'))} times\n"
+        )
         # nft has no lock by which iptables could print rules that eight others change all the time.
         assert {entry["message"] for entry in watcher.told("refused")} <= {CHURNING.format(NFT)}
 
@@ -239,7 +251,7 @@ def test_new_settings_are_taken_and_bad_ones_refused(host: Host) -> None:
         host.write("/etc/natfix/natfix.toml", f'cluster-cidr = ["{CLUSTER[Family.IPV4]}"]\n'.encode())
         watcher.signal("HUP")
         until(lambda: is_right(host, NFT))
-        assert watcher.told("reloaded")
+        until(lambda: watcher.told("reloaded"))
 
 
 def test_it_does_not_start_with_bad_settings(host: Host) -> None:
@@ -255,7 +267,8 @@ def test_it_ends_at_once_and_leaves_the_rules_as_they_are(host: Host, name: str)
         start = time.monotonic()
         watcher.signal(name)
         assert watcher.end() == 0
-        assert time.monotonic() - start < 5
+        # Not with its next look, which comes after a minute.
+        assert time.monotonic() - start < PATIENCE / 2
         assert host.saved(NFT) == before
         assert watcher.state == {}
 

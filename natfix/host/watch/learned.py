@@ -24,7 +24,8 @@ from natfix.host.xtables_lock import hold
 from natfix.ruleset import Chain, Ruleset, Table, parse
 
 _REMEMBERED: Final = 20_000
-_TRIES: Final = 10
+# What was learned stays, so that on a chain that others change all the time each try makes the next one shorter.
+_TRIES: Final = 40
 _PATIENCE: Final = 2
 
 

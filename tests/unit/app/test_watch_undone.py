@@ -15,7 +15,8 @@ from natfix.app.watch_ports import Event
 from natfix.app.watch_state import STATE_PATH, read_watcher
 from natfix.errors import BusyError, HostError
 from natfix.host.memory.clock import MemoryTurnstile
-from tests.unit.app.scene import FIXED, LEGACY, OTHER, Scene, store
+from natfix.ruleset import Ruleset
+from tests.unit.app.scene import FIXED, LEGACY, OTHER, WRITER, Scene, store
 from tests.unit.app.twins import BROAD, wishes
 
 OTHER_FIXED = "-s 172.7.21.0/24 ! -d 172.7.0.0/16 ! -o br-1 -j MASQUERADE"
@@ -251,7 +252,7 @@ def test_after_somebody_was_in_the_way_the_time_told_is_that_since_the_rule_came
     scene.run()
     (entry,) = scene.chronicle.told("corrected")
     assert entry.fields["microseconds"] == round((tries[-1] - tries[0]) * 1_000_000) > 0
-    assert entry.fields["look_microseconds"] == 0
+    assert entry.fields["writers"] == [str(WRITER)]
 
 
 def test_a_rule_that_went_and_came_again_is_a_new_one() -> None:
@@ -284,3 +285,28 @@ def test_a_state_that_could_not_be_written_follows() -> None:
 
 def refuse_state(scene: Scene) -> None:
     scene.host.files.refusals[STATE_PATH] = HostError("no space left")
+
+
+def test_what_was_drained_before_somebody_was_in_the_way_is_looked_at_again() -> None:
+    scene = Scene([store(), store(backend=LEGACY)])
+    scene.put_back(10)
+    first, second = scene.stores
+    read, reads = first.read, [0]
+
+    def crowded() -> Ruleset:
+        reads[0] += 1
+        if reads[0] == crowd:
+            raise BusyError("rules changed all the time")
+        return read()
+
+    def meanwhile() -> None:
+        first.before_commit = lambda: None
+        scene.put_back(10, which=1)
+
+    # The start; the event, whose correction looks twice more; and the look behind it, in which somebody is in the way.
+    crowd = 5
+    first.read, first.before_commit = crowded, meanwhile  # type: ignore[method-assign]
+    scene.run()
+    assert reads[0] > crowd
+    assert [rule.spec for rule in second.chains["POSTROUTING"]] == [FIXED]
+    assert len(scene.chronicle.told("corrected")) == 2
