@@ -17,7 +17,9 @@ pytestmark = pytest.mark.kernel("strace")
 each_ipv4_backend = pytest.mark.parametrize("backend", backends(Family.IPV4), ids=str)
 NFT4 = Backend(Family.IPV4, "nft")
 SOON = "1.5"
-PATIENCE = 20.0
+# Longer than any test takes, on whatever machine.
+LATE = "600"
+PATIENCE = 60.0
 OLD_LOGIN = {"SSH_CONNECTION": "10.4.7.1 50000 10.4.7.21 22"}
 NEW_LOGIN = {"SSH_CONNECTION": "10.4.7.1 50001 10.4.7.21 22"}
 
@@ -52,19 +54,30 @@ def test_unconfirmed_it_is_undone_in_kernel_and_file(host: Host, backend: Backen
     path = host.write("/etc/iptables/rules.v4", text.encode())
     said = host.natfix("apply", "--confirm", SOON, *options(backend))
     assert "undone in 1.5 s unless a new login says: natfix confirm" in said
-    assert host.rules(backend) == [f"-A POSTROUTING {corrected(backend)}"]
-    assert state(host) == "waiting"
-    assert "waits for: natfix confirm" in host.natfix("status", *options(backend), code=1)
     await_state(host, "rolled back")
     assert host.rules(backend) == [f"-A POSTROUTING {broad(backend)}"]
     assert path.read_text() == text
 
 
+def test_while_it_waits_the_rules_are_corrected_and_status_says_so(host: Host) -> None:
+    docker_host(host, NFT4)
+    host.natfix("apply", "--confirm", LATE, *options(NFT4))
+    assert host.rules(NFT4) == [f"-A POSTROUTING {corrected(NFT4)}"]
+    assert state(host) == "waiting"
+    assert "waits for: natfix confirm" in host.natfix("status", *options(NFT4), code=1)
+
+
+def run_out(host: Host) -> None:
+    """Do what the watchdog of the oldest change does when the time is over, without waiting for that."""
+    oldest = host.natfix_json("history")["changes"][0]["id"]
+    assert "nothing to do" in host.natfix("undo", oldest, "--unless-confirmed", "0")
+
+
 def test_confirmed_from_a_new_login_it_stays(host: Host) -> None:
     docker_host(host, NFT4)
-    host.natfix("apply", "--confirm", SOON, *options(NFT4), environment=OLD_LOGIN)
+    host.natfix("apply", "--confirm", LATE, *options(NFT4), environment=OLD_LOGIN)
     assert "kept: iptables-nft" in host.natfix("confirm", environment=NEW_LOGIN)
-    time.sleep(float(SOON) + 1)
+    run_out(host)
     assert host.rules(NFT4) == [f"-A POSTROUTING {corrected(NFT4)}"]
     assert state(host) == "done"
     assert "no change waits for a confirmation" in host.natfix("confirm", code=2)
@@ -72,7 +85,7 @@ def test_confirmed_from_a_new_login_it_stays(host: Host) -> None:
 
 def test_the_login_it_was_made_from_may_not_confirm_unless_it_insists(host: Host) -> None:
     docker_host(host, NFT4)
-    host.natfix("apply", "--confirm", "30", *options(NFT4), environment=OLD_LOGIN)
+    host.natfix("apply", "--confirm", LATE, *options(NFT4), environment=OLD_LOGIN)
     said = host.natfix("confirm", code=2, environment=OLD_LOGIN)
     assert "this is the login the change was made from" in said
     assert state(host) == "waiting"
@@ -82,10 +95,10 @@ def test_the_login_it_was_made_from_may_not_confirm_unless_it_insists(host: Host
 
 def test_undone_by_hand_it_is_not_undone_again(host: Host) -> None:
     docker_host(host, NFT4)
-    host.natfix("apply", "--confirm", SOON, *options(NFT4))
+    host.natfix("apply", "--confirm", LATE, *options(NFT4))
     host.natfix("undo")
     host.natfix("apply", *options(NFT4))
-    time.sleep(float(SOON) + 1)
+    run_out(host)
     assert host.rules(NFT4) == [f"-A POSTROUTING {corrected(NFT4)}"]
     assert [change["state"] for change in host.natfix_json("history")["changes"]] == ["undone", "done"]
 
@@ -113,8 +126,8 @@ def test_it_outlives_the_shell_it_was_made_from(host: Host, end: Callable[[Host,
         assert shell.stdout
         end(host, shell.stdout.readline().strip())
         shell.wait(PATIENCE)
-    assert host.rules(NFT4) == [f"-A POSTROUTING {corrected(NFT4)}"]
-    await_rule(host, broad(NFT4))
+    await_state(host, "rolled back")
+    assert host.rules(NFT4) == [f"-A POSTROUTING {broad(NFT4)}"]
 
 
 def test_it_outlives_the_terminal_it_was_made_in(host: Host) -> None:
@@ -129,8 +142,8 @@ def test_it_outlives_the_terminal_it_was_made_in(host: Host) -> None:
     os.close(terminal)
     os.waitpid(pid, 0)
     assert b"\x1b[" in said
-    assert host.rules(NFT4) == [f"-A POSTROUTING {corrected(NFT4)}"]
-    await_rule(host, broad(NFT4))
+    await_state(host, "rolled back")
+    assert host.rules(NFT4) == [f"-A POSTROUTING {broad(NFT4)}"]
 
 
 def test_natfix_killed_on_the_way_is_undone_all_the_same(host: Host) -> None:
@@ -138,7 +151,7 @@ def test_natfix_killed_on_the_way_is_undone_all_the_same(host: Host) -> None:
     # The second file that is renamed is the last record: what was to be done is written down first.
     words = ("strace", "-qq", "-o", "/dev/null", "-e", "trace=?rename,?renameat,?renameat2")
     inject = ("-e", "inject=?rename,?renameat,?renameat2:signal=SIGKILL:when=2")
-    host.ask(*words, *inject, *NATFIX, "apply", "--confirm", "2", *options(NFT4))
+    host.ask(*words, *inject, *NATFIX, "apply", "--confirm", "8", *options(NFT4))
     assert host.rules(NFT4) == [f"-A POSTROUTING {corrected(NFT4)}"]
     assert state(host) == "waiting"
     await_rule(host, broad(NFT4))
@@ -147,7 +160,7 @@ def test_natfix_killed_on_the_way_is_undone_all_the_same(host: Host) -> None:
 def test_the_rules_go_back_although_the_file_cannot_and_the_file_when_it_can(host: Host) -> None:
     debian(host)
     docker_host(host, NFT4)
-    host.natfix("apply", "--confirm", SOON, *options(NFT4))
+    host.natfix("apply", "--confirm", "8", *options(NFT4))
     host.run("mount", "--bind", "/etc/iptables", "/etc/iptables")
     host.run("mount", "-o", "remount,ro,bind", "/etc/iptables")
     await_rule(host, broad(NFT4))
