@@ -23,7 +23,7 @@ from natfix.ruleset import Rule, same_meaning
 _DECIDING: Final = SOURCE_NAT_TARGETS | {"ACCEPT", "RETURN", "DROP"}
 # Each rule is held against each other one, so that this many take 20 ms. More are a node's many pods, written by a program.
 _MOST_RULES: Final = 100
-_MOST_VISITS: Final = 20_000
+_MOST_VISITS: Final = 500  # In one walk.
 _MOST_WAYS: Final = 4
 _MARK: Final = frozenset({"mark"})
 _ALL: Final = (0, 2**128 - 1)
@@ -150,6 +150,7 @@ class _Search:
             for rule, ((first, last), (low, high)) in self.named
             if first > source[1] or last < source[0] or low > destination[1] or high < destination[0]
         ]
+        self.left = _MOST_VISITS
         return walk(self.subject.table, HOOK, packets, skip=frozenset(apart), seen=self._see)
 
     def _see(self, visit: Visit) -> None:
@@ -171,7 +172,7 @@ def _dead(rule: Rule, outcomes: Sequence[Outcome]) -> Dead | None:
     if any(not outcome.path or outcome.path[-1] not in deciders for outcome in outcomes):
         return None
     fate = Fate.SOURCE_NAT if rule.target in SOURCE_NAT_TARGETS else Fate.DROP if rule.target == "DROP" else Fate.ACCEPT
-    return Dead(rule, tuple(deciders), all(outcome.fate is fate for outcome in outcomes))
+    return Dead(rule, tuple(sorted(deciders, key=lambda each: each.line)), all(outcome.fate is fate for outcome in outcomes))
 
 
 def every_packet(subject: Subject) -> PacketSet:
