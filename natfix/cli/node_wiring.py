@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from natfix.errors import UsageError
+
 if TYPE_CHECKING:
     from natfix.app.node.ports import LeaseStore
     from natfix.cli.store_options import StoreOrders
@@ -16,12 +18,37 @@ def lease_store(orders: StoreOrders) -> LeaseStore:
         ConfigError: the orders contradict each other, or name what cannot be used.
         HostError: a file cannot be read, or a library that is needed is not installed.
     """
+    if orders.lease_file and orders.kube_subnet_mgr:
+        raise UsageError(
+            "leases live in a file or in Kubernetes, not in both", hint="Leave out --lease-file or --kube-subnet-mgr."
+        )
+    if orders.kube_subnet_mgr:
+        return _kube_store(orders)
     if orders.lease_file:
         from natfix.host.files import HostFiles  # noqa: PLC0415
         from natfix.host.stores.file import FileLeaseStore  # noqa: PLC0415
 
         return FileLeaseStore(orders.lease_file, HostFiles())
     return _etcd_store(orders)
+
+
+def _kube_store(orders: StoreOrders) -> LeaseStore:
+    import os  # noqa: PLC0415
+    import socket  # noqa: PLC0415
+
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+    from natfix.host.stores.endpoints import Endpoints  # noqa: PLC0415
+    from natfix.host.stores.kube import KubeLeaseStore  # noqa: PLC0415
+    from natfix.host.stores.kube_access import from_kubeconfig, from_pod  # noqa: PLC0415
+    from natfix.host.stores.kube_client import KubeClient  # noqa: PLC0415
+
+    patience = max(orders.etcd_timeout, 30.0)  # A list of thousands of nodes takes its time.
+    if orders.kubeconfig_file:
+        access = from_kubeconfig(orders.kubeconfig_file, orders.kube_api_url, patience)
+    else:
+        access = from_pod(orders.kube_api_url, patience, os.environ)
+    node = orders.node_name or socket.gethostname().lower()
+    return KubeLeaseStore(KubeClient(Endpoints(access.service), access.headers), node, orders.net_config_path, HostFiles())
 
 
 def now() -> float:
