@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from natfix.app.cluster import Cluster
 from natfix.app.ports import Filters, Interface, Links, Route, RulesetStore
@@ -12,8 +13,11 @@ from natfix.audit import facts as known
 from natfix.audit.guard import Guard, guard_of
 from natfix.audit.subject import filtering_of, subject_of
 from natfix.errors import UsageError
-from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin, Unread
+from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
 from natfix.ruleset import Family, Network, Ruleset, Table, family_of
+
+if TYPE_CHECKING:  # Start-up time.
+    from natfix.report.gathered import Unread
 
 UNKNOWN_CLUSTER_HINT = "Name the network that holds the container subnets of all hosts: --cluster-cidr 172.7.0.0/16"
 _NAMED = 3  # How many sources an error names.

@@ -8,7 +8,8 @@ from typing import Protocol, TypeVar
 
 from natfix.app.check import summed_up
 from natfix.errors import NatfixError
-from natfix.report.model import CheckResult, Unread
+from natfix.report.gathered import Unread
+from natfix.report.model import CheckResult
 
 Thing = TypeVar("Thing")
 Made = TypeVar("Made")

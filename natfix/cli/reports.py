@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from natfix.cli import wiring
 from natfix.cli.output import emit, write
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from natfix.report.model import CheckResult
 
 
-@dataclass(frozen=True)
-class Reports:
+class Reports(NamedTuple):
     """What was asked for.
 
     Attributes:

@@ -7,10 +7,6 @@ pipe of its own; a full pipe makes it wait. One whose reader is gone ends by its
 from __future__ import annotations
 
 import os
-import pickle
-import signal
-import sys
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import IO, Any, Final, NoReturn
@@ -82,6 +78,8 @@ class _Helper:
             HostError: it was ended.
             RuntimeError: the work failed; the message is its traceback.
         """
+        import pickle  # noqa: PLC0415  (most checks are of one source, and need no process)
+
         try:
             done, made = pickle.load(self.stream)  # noqa: S301  (from a process of our own)
         except (EOFError, pickle.UnpicklingError) as error:
@@ -93,6 +91,8 @@ class _Helper:
 
     def end(self) -> None:
         """End it, whether it has finished or not, and forget it."""
+        import signal  # noqa: PLC0415
+
         self.stream.close()
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
@@ -101,6 +101,10 @@ class _Helper:
 
 def _serve(work: Callable[[Thing], Made], things: Sequence[Thing], pipe: int) -> NoReturn:
     """Do the work as a process of its own, which shares the other one's open files and must not flush what waits in them."""
+    import pickle  # noqa: PLC0415
+    import signal  # noqa: PLC0415
+    import traceback  # noqa: PLC0415
+
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         with os.fdopen(pipe, "wb") as stream:
@@ -110,7 +114,7 @@ def _serve(work: Callable[[Thing], Made], things: Sequence[Thing], pipe: int) ->
     except OSError:  # Whoever wanted it is gone.
         os._exit(1)
     except BaseException:  # noqa: BLE001  (a process that came here by a fork must end here)
-        traceback.print_exc(file=sys.stderr)
+        traceback.print_exc()
         os._exit(1)
     os._exit(0)
 
@@ -119,4 +123,6 @@ def _made(work: Callable[[Thing], Made], thing: Thing) -> tuple[bool, Made | str
     try:
         return True, work(thing)
     except Exception:  # noqa: BLE001  (it is raised again where it is waited for)
+        import traceback  # noqa: PLC0415
+
         return False, traceback.format_exc()

@@ -7,7 +7,8 @@ from typing import Any
 from natfix._version import __version__
 from natfix.audit import Finding
 from natfix.packets import Packet
-from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin, Group, Unread
+from natfix.report.gathered import Group, Unread
+from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
 from natfix.ruleset import Rule
 
 SCHEMA = 1

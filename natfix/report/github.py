@@ -11,8 +11,9 @@ from typing import Final
 
 from natfix.audit import Severity
 from natfix.report.document import readable
+from natfix.report.gathered import Place, Unread
 from natfix.report.lines import shown
-from natfix.report.model import CheckResult, Place, Unread
+from natfix.report.model import CheckResult
 from natfix.report.text import cure, place_of
 
 _LEVELS: Final = {Severity.HIGH: "error", Severity.MEDIUM: "warning", Severity.LOW: "notice", Severity.INFO: "notice"}

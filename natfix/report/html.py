@@ -9,7 +9,8 @@ from typing import Final
 from natfix._version import __version__
 from natfix.audit import AuditRule
 from natfix.report.chart import Way
-from natfix.report.model import CheckedTable, CheckResult, Group, Place
+from natfix.report.gathered import Group, Place
+from natfix.report.model import CheckedTable, CheckResult
 from natfix.report.style import sheet
 from natfix.report.svg import draw, printable
 from natfix.report.text import count, cure, place_of, verdict

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
 from natfix.audit import Severity
+from natfix.report.gathered import Place, Unread
 from natfix.report.lines import plain
-from natfix.report.model import CheckedTable, CheckResult, Place, Unread
+from natfix.report.model import CheckedTable, CheckResult
 from natfix.report.svg import printable
 from natfix.report.text import finding_lines, place_of
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from html import escape
 
 from natfix.report.document import readable
+from natfix.report.gathered import Group, Place
 from natfix.report.lines import shown
-from natfix.report.model import CheckResult, Group, Place
+from natfix.report.model import CheckResult
 from natfix.report.text import count, cure, place_of, verdict
 
 DETAILED = 3

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from natfix.audit import AuditRule, Finding, Severity, Suppression
-from natfix.errors import NatfixError, RulesetSyntaxError
+from natfix.audit import Finding, Severity, Suppression
 from natfix.ruleset import Family, Network
 
-if TYPE_CHECKING:  # Pictures are asked for rarely.
+if TYPE_CHECKING:  # Pictures are asked for rarely, and so are many sources.
     from natfix.report.chart import Chart
+    from natfix.report.gathered import Group, Place, Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,79 +59,6 @@ class CheckedTable:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
-    """A source that could not be looked at, among others that could.
-
-    Attributes:
-        source: as the user named it.
-        problem: what is wrong, one sentence, without the place.
-        message: the same with the place, which it points at; several lines.
-        hint: what to do; empty when there is nothing to say.
-        line: 1-based line of the place; 0 when there is none.
-        column: 1-based column; 0 when there is none.
-        exit_code: what the error would have ended a command with.
-    """
-
-    source: str
-    problem: str
-    message: str
-    hint: str
-    line: int
-    column: int
-    exit_code: int
-
-    @classmethod
-    def of(cls, source: str, error: NatfixError) -> Unread:
-        """Keep what *error* says about *source*."""
-        line, column, problem = 0, 0, error.message
-        if isinstance(error, RulesetSyntaxError):
-            line, column, problem = error.line, error.column, error.problem
-        return cls(source, problem, error.message, error.hint or "", line, column, error.exit_code)
-
-    def __str__(self) -> str:
-        """Spell it as the error spells itself."""
-        return f"{self.message}\n  {self.hint}" if self.hint else self.message
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A finding and the table it was found in.
-
-    Attributes:
-        table: the table.
-        finding: the finding.
-        chart: its picture, if it has one and somebody asked for it.
-    """
-
-    table: CheckedTable
-    finding: Finding
-    chart: Chart | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """All findings of one kind.
-
-    Attributes:
-        kind: the audit rule.
-        places: where it was found, in the order looked at; never empty.
-    """
-
-    kind: AuditRule
-    places: tuple[Place, ...]
-
-    @property
-    def severity(self) -> Severity:
-        """That of the worst of them."""
-        return max(place.finding.severity for place in self.places)
-
-    @property
-    def sources(self) -> int:
-        """In how many sources it was found."""
-        return len({place.table.source for place in self.places})
-
-
-@dataclass(frozen=True, slots=True)
 class CheckResult:
     """Everything one check found.
 
@@ -158,6 +85,8 @@ class CheckResult:
     @property
     def places(self) -> tuple[Place, ...]:
         """The findings of all tables, each with its table and its picture."""
+        from natfix.report.gathered import Place  # noqa: PLC0415
+
         return tuple(
             Place(table, finding, table.charts[number] if table.charts else None)
             for table in self.tables
@@ -167,11 +96,9 @@ class CheckResult:
     @property
     def groups(self) -> tuple[Group, ...]:
         """The findings by their kind, the worst kind first, then by id."""
-        found: dict[str, list[Place]] = {}
-        for place in self.places:
-            found.setdefault(place.finding.kind.id, []).append(place)
-        made = [Group(places[0].finding.kind, tuple(places)) for places in found.values()]
-        return tuple(sorted(made, key=lambda group: (-group.severity, group.kind.id)))
+        from natfix.report.gathered import grouped  # noqa: PLC0415
+
+        return grouped(self.places)
 
     @property
     def sources(self) -> tuple[str, ...]:

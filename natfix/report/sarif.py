@@ -13,7 +13,8 @@ from urllib.parse import quote
 from natfix._version import __version__
 from natfix.audit import AuditRule, Finding, Severity
 from natfix.report.document import readable
-from natfix.report.model import CheckedTable, CheckResult, Place, Unread
+from natfix.report.gathered import Place, Unread
+from natfix.report.model import CheckedTable, CheckResult
 from natfix.report.text import cure
 from natfix.ruleset import Rule
 

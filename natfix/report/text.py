@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from natfix.audit import Finding, Severity
 from natfix.packets import Packet
 from natfix.report.lines import Line, Style, shown
-from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin, Group
+from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
 from natfix.ruleset import Rule
+
+if TYPE_CHECKING:  # Start-up time.
+    from natfix.report.gathered import Group
 
 # Of more sources than this nobody reads every finding.
 EACH = 10
@@ -34,9 +38,10 @@ def _each_lines(result: CheckResult) -> Iterator[Line]:
         subnets = f"; container subnets {', '.join(map(str, table.subnets))}" if table.subnets else ""
         yield Line(f"{table.source}: {count(table.rules, 'rule')} in nat POSTROUTING and what it reaches{subnets}", "dim")
     yield from (Line(f"note: {note}", "warn") for note in result.notes)
-    for place in result.places:
-        yield Line()
-        yield from finding_lines(place.finding, place.table)
+    for table in result.tables:
+        for finding in table.findings:
+            yield Line()
+            yield from finding_lines(finding, table)
 
 
 def _many_lines(result: CheckResult) -> Iterator[Line]:

@@ -15,7 +15,8 @@ from natfix.audit.guard import Guard
 from natfix.audit.subject import filtering_of
 from natfix.errors import RulesetSyntaxError
 from natfix.host.catalogue import read_catalogue
-from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin, Unread
+from natfix.report.gathered import Unread
+from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
 from natfix.ruleset import Family, parse, parse_network
 
 SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"

@@ -7,7 +7,8 @@ import pytest
 from natfix._version import __version__
 from natfix.errors import BusyError
 from natfix.report.document import check_document, finding_document, readable
-from natfix.report.model import CheckResult, Unread
+from natfix.report.gathered import Unread
+from natfix.report.model import CheckResult
 from tests.unit.report.results import CATALOGUE, crowd, dropped, findings, problems, result, shielded
 
 

@@ -3,10 +3,9 @@
 import pytest
 
 from natfix.audit import Severity
-from natfix.errors import BusyError
-from natfix.report.model import CheckedTable, CheckResult, Unread
+from natfix.report.model import CheckedTable, CheckResult
 from natfix.ruleset import Family
-from tests.unit.report.results import CLUSTER, GUESS, TEXT, checked, crowd, looked_at, result, simple, unread
+from tests.unit.report.results import CLUSTER, GUESS, checked, crowd, looked_at, result, simple
 
 NOTHING = CheckResult((CheckedTable("x", live=False, family=Family.IPV4, rules=0, cluster=None),))
 
@@ -39,19 +38,6 @@ def test_a_low_finding_is_not_at_least_medium() -> None:
     assert [only.at_least(severity) for severity in (Severity.LOW, Severity.MEDIUM)] == [True, False]
 
 
-def test_findings_are_grouped_by_kind_the_worst_first() -> None:
-    groups = looked_at(TEXT).groups
-    assert [(group.kind.id, str(group.severity), len(group.places)) for group in groups] == [
-        ("NAT001", "high", 1),
-        ("NAT002", "high", 1),
-        ("NAT003", "high", 1),
-        ("NAT006", "high", 1),
-        ("NAT005", "medium", 1),
-    ]
-    (many,) = crowd(3).groups
-    assert (len(many.places), many.sources) == (3, 3)
-
-
 def test_a_place_knows_its_table_and_its_picture() -> None:
     (place,) = looked_at(simple()).places
     assert place.chart is place.table.charts[0]
@@ -62,13 +48,3 @@ def test_a_place_knows_its_table_and_its_picture() -> None:
 def test_sources_are_named_once_and_unread_ones_last() -> None:
     assert crowd(2).sources == ("h1.save", "h2.save", "good.save", "broken,1.save")
     assert result().sources == ("dump.save", "ip6tables-nft")
-
-
-def test_what_could_not_be_read_keeps_what_the_error_said() -> None:
-    broken = unread()
-    assert (broken.line, broken.exit_code, broken.column > 1) == (3, 2, True)
-    assert broken.problem in broken.message
-    assert str(broken).startswith("broken,1.save, line 3, column")
-    busy = Unread.of("x", BusyError("taken", hint="Wait."))
-    assert (busy.line, busy.column, busy.exit_code, busy.problem, str(busy)) == (0, 0, 6, "taken", "taken\n  Wait.")
-    assert str(Unread.of("x", BusyError("taken"))) == "taken"

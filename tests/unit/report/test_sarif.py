@@ -11,7 +11,8 @@ from jsonschema import Draft4Validator
 
 from natfix._version import __version__
 from natfix.errors import BusyError
-from natfix.report.model import CheckResult, Unread
+from natfix.report.gathered import Unread
+from natfix.report.model import CheckResult
 from natfix.report.sarif import sarif_document
 from natfix.ruleset import Rule
 from tests.unit.report.results import NESTED, TEXT, crowd, dropped, looked_at, result, shielded, simple
