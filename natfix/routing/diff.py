@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from natfix.routing.state import (
     FLANNEL_PROTOCOL,
@@ -76,7 +76,7 @@ def diff(actual: NetState, desired: NetState, domain: Domain = OWN_ALONE) -> tup
         domain: whose routes are natfix's to change.
     """
     anew = tuple(_devices_to_make_anew(actual, desired))
-    there = _after_devices(actual, desired, frozenset(anew))
+    there, desired = _without_what_agrees(_after_devices(actual, desired, frozenset(anew)), desired)
     put, deleted = _routes(there.routes, desired.routes, domain)
     return (
         *_operations(anew, put=False),
@@ -124,6 +124,14 @@ def _after_devices(actual: NetState, desired: NetState, anew: frozenset[VxlanDev
         frozenset(one for one in actual.neighbours if one.link not in forgotten),
         frozenset(one for one in actual.fdb if one.link not in gone),
     )
+
+
+def _without_what_agrees(there: NetState, desired: NetState) -> tuple[NetState, NetState]:
+    """Leave out kinds of which all is as it should be: mostly all kinds are, and to find that out needs no keys."""
+    agree = {
+        kind: frozenset[Any]() for kind in ("routes", "neighbours", "fdb") if getattr(there, kind) == getattr(desired, kind)
+    }
+    return replace(there, **agree), replace(desired, **agree)
 
 
 def _routes(

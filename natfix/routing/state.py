@@ -71,6 +71,10 @@ class Route:
     protocol: int = PROTOCOL
     metric: int = 0
 
+    def __hash__(self) -> int:
+        # A destination has one route, or few; to take in all the rest makes a set of routes three times as slow.
+        return hash(self.destination)
+
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:

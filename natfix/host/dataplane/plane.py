@@ -31,6 +31,7 @@ class HostDataPlane(DataPlane):
 
     def __init__(self) -> None:
         self._channel = Channel()
+        self._reader = reading.Reader(self._channel)
         self._own = OwnWrites()
 
     def close(self) -> None:
@@ -51,7 +52,7 @@ class HostDataPlane(DataPlane):
         Raises:
             HostError: the kernel does not answer.
         """
-        return reading.state(self._channel, networks, devices)
+        return self._reader.state(networks, devices)
 
     def carry_out(self, operations: Sequence[Operation]) -> Sequence[Failure]:
         """Do all operations in their order: those on devices one by one, all between them in batches.

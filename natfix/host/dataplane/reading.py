@@ -10,6 +10,7 @@ from ipaddress import IPv4Interface, IPv6Interface
 from natfix.host.dataplane import decode, encode
 from natfix.host.dataplane import numbers as n
 from natfix.host.dataplane.channel import Channel
+from natfix.host.dataplane.recall import Recall, lasting
 from natfix.routing.links import Links, Way
 from natfix.routing.state import FdbEntry, LinkAddress, Neighbour, NetState, Network, Route, VxlanDevice
 
@@ -40,43 +41,54 @@ def links(channel: Channel, networks: Sequence[Network]) -> Links:
     return Links(tuple(device.link(held.get(device.index, ())) for device in devices), found)
 
 
-def state(channel: Channel, networks: Sequence[Network], wanted: Sequence[str]) -> NetState:
-    """The routes inside *networks*, and all that is on the vxlan devices of *wanted*.
+class Reader:
+    """Reads the state of the kernel, again and again.
 
-    Raises:
-        HostError: the kernel does not answer.
+    Args:
+        channel: to ask with.
     """
-    devices = list(map(decode.device, channel.dump(n.GETLINK, encode.ask_links())))
-    names = {device.index: device.name for device in devices}
-    there = {device.index: device for device in devices if device.name in wanted and device.kind == "vxlan"}
-    near = {index: names[index] for index in there}
-    entries = [entry for index in there for entry in _on(channel, index, near)]
-    return NetState(
-        devices=frozenset(device.vxlan(names) for device in there.values()),
-        addresses=frozenset(
-            LinkAddress(name, address)
-            for index, addresses in (_addresses(channel) if there else {}).items()
-            for name in [near.get(index)]
-            if name
-            for address in addresses
-        ),
-        routes=frozenset(routes(channel, networks, names)),
-        neighbours=frozenset(entry for entry in entries if isinstance(entry, Neighbour)),
-        fdb=frozenset(entry for entry in entries if isinstance(entry, FdbEntry)),
-    )
 
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._routes: Recall[Route] = Recall()
+        self._entries: Recall[Neighbour | FdbEntry] = Recall()
 
-def routes(channel: Channel, networks: Sequence[Network], names: Mapping[int, str]) -> Iterator[Route]:
-    """The routes of the main tables inside *networks*.
+    def state(self, networks: Sequence[Network], wanted: Sequence[str]) -> NetState:
+        """The routes inside *networks*, and all that is on the vxlan devices of *wanted*.
 
-    Raises:
-        HostError: the kernel does not answer.
-    """
-    inside = Inside(networks)
-    for family in sorted({n.INET if network.version == 4 else n.INET6 for network in networks}):  # noqa: PLR2004
-        for body in channel.dump(n.GETROUTE, encode.ask_routes(family)):
-            if inside.holds(body):
-                yield from decode.routes(body, names)
+        Raises:
+            HostError: the kernel does not answer.
+        """
+        devices = list(map(decode.device, self._channel.dump(n.GETLINK, encode.ask_links())))
+        names = {device.index: device.name for device in devices}
+        there = {device.index: device for device in devices if device.name in wanted and device.kind == "vxlan"}
+        entries = self._on({index: names[index] for index in there})
+        held = _addresses(self._channel) if there else {}
+        return NetState(
+            devices=frozenset(device.vxlan(names) for device in there.values()),
+            addresses=frozenset(LinkAddress(names[index], one) for index in there for one in held.get(index, ())),
+            routes=self._inside(networks, names),
+            neighbours=frozenset(entry for entry in entries if isinstance(entry, Neighbour)),
+            fdb=frozenset(entry for entry in entries if isinstance(entry, FdbEntry)),
+        )
+
+    def _inside(self, networks: Sequence[Network], names: Mapping[int, str]) -> frozenset[Route]:
+        inside = Inside(networks)
+        families = sorted({n.INET if network.version == 4 else n.INET6 for network in networks})  # noqa: PLR2004
+        words = [body for family in families for body in self._channel.dump(n.GETROUTE, encode.ask_routes(family))]
+        terms = (names, tuple(networks))
+        return frozenset(
+            self._routes.read(words, terms, lambda body: decode.routes(body, names) if inside.holds(body) else iter(()))
+        )
+
+    def _on(self, near: Mapping[int, str]) -> list[Neighbour | FdbEntry]:
+        words = [
+            lasting(body)
+            for index in near
+            for family in (n.INET, n.INET6, n.BRIDGE)
+            for body in self._channel.dump(n.GETNEIGH, encode.ask_neighbours(family, index))
+        ]
+        return list(self._entries.read(words, (near, ()), lambda body: _permanent(body, near)))
 
 
 def there(channel: Channel, wanted: Iterable[Route], names: Mapping[int, str]) -> set[Route]:
@@ -161,12 +173,10 @@ def _destination(body: bytes) -> bytes:
     return b""
 
 
-def _on(channel: Channel, index: int, near: Mapping[int, str]) -> Iterator[Neighbour | FdbEntry]:
-    for family in (n.INET, n.INET6, n.BRIDGE):
-        for body in channel.dump(n.GETNEIGH, encode.ask_neighbours(family, index)):
-            entry = decode.neighbour(body, near)
-            if entry is not None:
-                yield entry
+def _permanent(body: bytes, near: Mapping[int, str]) -> Iterator[Neighbour | FdbEntry]:
+    entry = decode.neighbour(body, near)
+    if entry is not None:
+        yield entry
 
 
 def _addresses(channel: Channel) -> Mapping[int, tuple[IPv4Interface | IPv6Interface, ...]]:
