@@ -21,6 +21,7 @@ from natfix.plan import text_diff
 from natfix.report.changes import Change, ChangeResult
 
 _FORMAT = 1
+_DAEMONS: Final = frozenset({"natfix-watch.service", "natfix-node.service"})
 # firewalld tells of its reload on the D-Bus alone: dockerd listens there, and no unit can.
 _UNHEARD: Final = (
     "firewalld runs here: `firewall-cmd --reload` has Docker put its rules back, which is noticed by --watch alone "
@@ -240,7 +241,7 @@ def _verify(units: Units, enabled: Iterable[str]) -> None:
     """Look whether what was started runs: a service that does one thing may be done, but must not have failed."""
     for name in enabled if units.live else ():
         state = units.state(name)
-        if state == "failed" or (state != "active" and (name.endswith(".path") or name == "natfix-watch.service")):
+        if state == "failed" or (state != "active" and (name.endswith(".path") or name in _DAEMONS)):
             raise HostError(f"{name} is {state} after its start", hint=f"See why: journalctl -u {name}")
 
 

@@ -15,11 +15,12 @@ _PLAIN_WORD: Final = re.compile(r"[\w@:,./+=-]+", re.ASCII)
 
 
 class Mode(StrEnum):
-    """A way to keep the host right."""
+    """A way to keep the host right; NODE is the agent that keeps its routes, beside any of them."""
 
     WATCH = "watch"
     PATH = "path"
     DROP_IN = "drop-in"
+    NODE = "node"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ _MODES: Final[Mapping[Mode, UnitSet]] = {
         ("natfix-notice.path", "natfix-reapply.path", "natfix-notice.service"),
     ),
     Mode.DROP_IN: _LATE | UnitSet(("docker.service.d/natfix.conf",), ()),
+    Mode.NODE: UnitSet(*[("natfix-node.service",)] * 2),
 }
 
 

@@ -26,6 +26,9 @@ def install(
     drop_in: Annotated[
         bool, typer.Option("--drop-in", help="No daemon: `systemctl start docker` returns when the host is right.")
     ] = False,
+    node: Annotated[
+        bool, typer.Option("--node", help="The node agent as well; what it is told stands in /etc/natfix/node.env.")
+    ] = False,
     guard: Annotated[
         bool, typer.Option("--guard", help="Turn the guard on as well; each mode puts it back at each boot.")
     ] = False,
@@ -44,12 +47,14 @@ def install(
     if supervisor:
         from natfix.app.unit_files import supervised  # noqa: PLC0415  (start-up time: --help needs none of it)
 
-        write(supervised(wiring.supervisor_section(), wiring.own_command()))
+        for name in ("watch", "node") if node else ("watch",):
+            write(supervised(wiring.supervisor_section(name), wiring.own_command()))
         return
     if guard and root != "/":
         raise UsageError("the guard lives in a running kernel, and --root prepares a system that does not run")
     modes = [name for name, wished in (("watch", watch), ("path", path), ("drop-in", drop_in)) if wished]
-    tell(*_install(modes or ["watch"], root, guard=guard, dry_run=dry_run), output)
+    modes = [*(modes or ["watch"]), *(["node"] if node else [])]
+    tell(*_install(modes, root, guard=guard, dry_run=dry_run), output)
 
 
 def _install(modes: Sequence[str], root: str, *, guard: bool, dry_run: bool) -> tuple[ChangeResult, GuardReport | None]:

@@ -401,11 +401,11 @@ def unit_texts() -> Mapping[str, bytes]:
     return {name: calling(text.decode(), command, in_home=in_home).encode() for name, text in packaged.items()}
 
 
-def supervisor_section() -> str:
-    """Read the packaged section for supervisor."""
+def supervisor_section(program: str) -> str:
+    """Read the packaged section for supervisor of the watcher (``watch``) or the agent (``node``)."""
     from natfix.host.units import packaged_files  # noqa: PLC0415
 
-    return packaged_files("supervisor")["natfix-watch.ini"].decode()
+    return packaged_files("supervisor")[f"natfix-{program}.ini"].decode()
 
 
 def own_command() -> list[str]:

@@ -129,3 +129,17 @@ def test_supervisor_reads_the_section() -> None:
     section = parser["program:natfix-watch"]
     assert section["command"] == "/p -m natfix watch"
     assert (section["autorestart"], section["stopsignal"], section["killasgroup"]) == ("true", "TERM", "true")
+
+
+def test_supervisor_reads_the_agents_section() -> None:
+    parser = ConfigParser(interpolation=None, inline_comment_prefixes=(" ;",))
+    parser.read_string(supervised((ROOT / "supervisor/natfix-node.ini").read_text(encoding="utf-8"), ["/p", "-m", "natfix"]))
+    section = parser["program:natfix-node"]
+    assert section["command"].startswith("/p -m natfix node run --public-ip=10.4.7.21 --iface=eth0 ")
+    assert (section["autorestart"], section["stopsignal"], section["killasgroup"]) == ("true", "TERM", "true")
+
+
+def test_the_agents_capabilities_and_address_families_say_what_for() -> None:
+    for key in ("CapabilityBoundingSet", "RestrictAddressFamilies"):
+        ((comment, value),) = ((comment, value) for comment, name, value in directives("natfix-node.service") if name == key)
+        assert [word for word in value.split() if not re.search(rf"\b{word}\b", comment)] == []
