@@ -13,7 +13,7 @@ from natfix.audit.hidden import once
 from natfix.audit.hit import Hit, Statement
 from natfix.audit.subject import HOOK, Locality, Subject
 from natfix.packets import Fate, Outcome, walk
-from natfix.ruleset import Rule, Table
+from natfix.ruleset import Option, Rule, Table
 
 _FORWARD = "FORWARD"
 
@@ -21,16 +21,16 @@ _FORWARD = "FORWARD"
 def forward_policy_drop(subject: Subject) -> Iterator[Hit]:
     """A policy of FORWARD that drops what no rule accepted."""
     table = subject.filtering.get("filter")
-    for locality, outcome in _closed(subject):
-        if outcome.rule is None and table is not None:
-            yield _hit(policy(table, _FORWARD), locality, outcome, "filter")
+    for locality, rule, outcomes in _closed(subject):
+        if rule is None and table is not None:
+            yield _hit(policy(table, _FORWARD), locality, outcomes)
 
 
 def forward_closed(subject: Subject) -> Iterator[Hit]:
     """A rule at the end of FORWARD that drops or rejects everything."""
-    for locality, outcome in _closed(subject):
-        if outcome.rule is not None:
-            yield _hit(outcome.rule, locality, outcome, "filter")
+    for locality, rule, outcomes in _closed(subject):
+        if rule is not None:
+            yield _hit(rule, locality, outcomes)
 
 
 def nat_policy_drop(subject: Subject) -> Iterator[Hit]:
@@ -51,16 +51,17 @@ def policy(table: Table, name: str) -> Statement:
 
 
 @once
-def _closed(subject: Subject) -> Iterator[tuple[Locality, Outcome]]:
-    """For each bridge the packets from the rest of the cluster that a policy or a rule for everything drops."""
+def _closed(subject: Subject) -> Iterator[tuple[Locality, Rule | None, tuple[Outcome, ...]]]:
+    """For each bridge the packets from the rest of the cluster that a policy (None) or a rule for everything drops."""
     table = subject.filtering.get("filter")
     if table is None or table.chain(_FORWARD) is None:
         return
     for locality in subject.localities:
         packets = coming_in(subject, locality) if locality.bridge else None
         outcomes = walk(table, _FORWARD, packets) if packets else ()
-        if not _lets_in(outcomes):
-            yield from ((locality, outcome) for outcome in outcomes if _closes(outcome.rule, outcome))
+        closing = () if _lets_in(outcomes) else [outcome for outcome in outcomes if _closes(outcome.rule, outcome)]
+        for rule in dict.fromkeys(outcome.rule for outcome in closing):
+            yield locality, rule, tuple(outcome for outcome in closing if outcome.rule is rule)
 
 
 def _lets_in(outcomes: Sequence[Outcome]) -> bool:
@@ -74,17 +75,16 @@ def _closes(rule: Rule | None, outcome: Outcome) -> bool:
     """Whether the policy drops, or a rule of FORWARD that tests nothing."""
     if outcome.fate is not Fate.DROP:
         return False
-    return rule is None or (
-        rule.chain == _FORWARD
-        and all(
-            each.name == "jump" or each.owner in {rule.target, "comment"} or each.value == "comment" for each in rule.options
-        )
-    )
+    return rule is None or (rule.chain == _FORWARD and all(_tests_nothing(each, rule.target) for each in rule.options))
 
 
-def _hit(rule: Rule, locality: Locality, outcome: Outcome, table: str) -> Hit:
+def _tests_nothing(option: Option, target: str) -> bool:
+    return option.name == "jump" or option.owner in {target, "comment"} or (option.name, option.value) == ("match", "comment")
+
+
+def _hit(rule: Rule, locality: Locality, outcomes: tuple[Outcome, ...]) -> Hit:
     message = f"drops what other hosts of the cluster send to the containers of {locality.bridge}"
-    return Hit(rule, message, locality=locality, outcomes=(outcome,), table=table)
+    return Hit(rule, message, locality=locality, outcomes=outcomes, table="filter")
 
 
 def _named(locality: Locality) -> str:
