@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from natfix.cli import options, wiring
+from natfix.cli import options
 
 
 @dataclass(frozen=True)
@@ -60,5 +60,7 @@ def watch(
         metrics_textfile=metrics_textfile,
         wait=wait,
     )
-    with wiring.watcher(orders) as watcher:
-        watcher.run()
+    from natfix.cli.watch_wiring import watcher  # noqa: PLC0415  (start-up time: --help needs none of it)
+
+    with watcher(orders) as made:
+        made.run()

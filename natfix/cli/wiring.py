@@ -6,8 +6,8 @@ Every import of natfix.host and natfix.app is made when a command needs it, beca
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from natfix.errors import HostError, NatfixError, UsageError
@@ -22,13 +22,9 @@ if TYPE_CHECKING:
     from natfix.app.node.ports import DataPlane
     from natfix.app.planning import Wishes
     from natfix.app.ports import History, RulesetStore, Variant
-    from natfix.app.pursuit import Situation
     from natfix.app.trace import Asked
     from natfix.app.units import Units
-    from natfix.app.watch import Watch
-    from natfix.app.watch_ports import Meter
     from natfix.audit import Catalogue
-    from natfix.cli.watch import WatchOrders
     from natfix.report.changes import ChangeResult
     from natfix.report.model import CheckResult
     from natfix.report.proof import ProofResult
@@ -36,7 +32,6 @@ if TYPE_CHECKING:
     from natfix.ruleset import Family, Ruleset
 
 STDIN = "-"
-_URGENT = -15  # As in systemd/natfix-watch.service, for supervisor and others who start the watcher.
 
 
 def check(
@@ -263,99 +258,6 @@ def machine(wait: int) -> Machine:
         clock=HostClock(),
         guard=NftGuardStore(),
     )
-
-
-@contextmanager
-def watcher(orders: WatchOrders) -> Iterator[Watch]:
-    """Build the watcher of this host; what it hears with is closed with the context."""
-    import gc  # noqa: PLC0415
-    import os  # noqa: PLC0415
-    import time  # noqa: PLC0415
-    from dataclasses import replace  # noqa: PLC0415
-
-    from natfix.app.ledger import Audience  # noqa: PLC0415
-    from natfix.app.watch import Post, Watch  # noqa: PLC0415
-    from natfix.app.watch_state import STATE_PATH, StateFile  # noqa: PLC0415
-    from natfix.host.clock import HostClock  # noqa: PLC0415
-    from natfix.host.files import HostFiles  # noqa: PLC0415
-    from natfix.host.iptables import find_stores  # noqa: PLC0415
-    from natfix.host.links import HostLinks  # noqa: PLC0415
-    from natfix.host.watch.chronicle import open_chronicle  # noqa: PLC0415
-    from natfix.host.watch.events import open_events  # noqa: PLC0415
-    from natfix.host.watch.links import WatchedLinks  # noqa: PLC0415
-    from natfix.host.watch.notifier import open_notifier  # noqa: PLC0415
-    from natfix.host.watch.tables import HostTables  # noqa: PLC0415
-
-    with suppress(OSError):  # Where it may not, it is right all the same, and later only beside programs that write in a loop.
-        if os.getpriority(os.PRIO_PROCESS, 0) == 0:
-            os.setpriority(os.PRIO_PROCESS, 0, _URGENT)
-    with suppress(OSError):  # Whoever reads the status will miss it, and the watcher says so.
-        os.makedirs(os.path.dirname(STATE_PATH), 0o755, exist_ok=True)  # noqa: PTH103, PTH120
-    stores = find_stores(orders.wait)
-    _stores(0)  # Refuses a host that cannot be read.
-    own: set[int] = set()
-    audience = Audience(open_chronicle(), open_notifier(), _meter(orders), StateFile(HostFiles()), HostClock())
-    with (
-        open_events(stores.usable, own) as events,
-        closing(WatchedLinks(HostLinks())) as links,
-        closing(HostTables(stores.usable, own)) as tables,
-    ):
-        post = Post(
-            machine=replace(machine(orders.wait), links=links, stores=()),
-            tables=tables,
-            events=events,
-            audience=audience,
-            situate=lambda: _situate(orders),
-            monotonic=time.monotonic,
-            pid=os.getpid(),
-        )
-        made = Watch(post)
-        # What was made so far lives as long as the process; only what comes now can be garbage.
-        gc.collect()
-        gc.freeze()
-        gc.enable()
-        yield made
-
-
-def _situate(orders: WatchOrders) -> Situation:
-    """Read the settings and find the clusters; what the command line says is believed first."""
-    from natfix.app.config import read_config  # noqa: PLC0415
-    from natfix.app.planning import Wishes  # noqa: PLC0415
-    from natfix.app.pursuit import Situation  # noqa: PLC0415
-    from natfix.app.retention import KEPT  # noqa: PLC0415
-    from natfix.app.vigil import Patience  # noqa: PLC0415
-    from natfix.host.files import HostFiles  # noqa: PLC0415
-
-    config = read_config(HostFiles())
-    told, usual = config.watch, Patience()
-    patience = Patience(
-        interval=orders.interval or told.interval or usual.interval,
-        longest_pause=told.longest_pause or usual.longest_pause,
-    )
-    found = all_clusters(orders.cidrs)
-    return Situation(
-        Wishes(
-            clusters=found,
-            catalogue=catalogue(orders.rules),
-            persist=orders.persist,
-            file=orders.file,
-            keep_connections=orders.keep_connections,
-            keep_records=config.history.keep or KEPT,
-        ),
-        patience,
-        settled=bool(found) and not any(cluster.guessed for cluster in found),
-    )
-
-
-def _meter(orders: WatchOrders) -> Meter:
-    from natfix.host.watch.meter import NoMeter, PrometheusMeter, serve  # noqa: PLC0415
-
-    if not (orders.metrics_listen or orders.metrics_textfile):
-        return NoMeter()
-    meter = PrometheusMeter(orders.metrics_textfile)
-    if orders.metrics_listen:
-        serve(meter, orders.metrics_listen)
-    return meter
 
 
 def docker_host(wait: int) -> DockerHost:
