@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from natfix._version import __version__
-from natfix.audit import Finding
+from natfix.audit import Finding, Suppression
 from natfix.packets import Packet
 from natfix.report.gathered import Group, Unread
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
@@ -69,6 +69,17 @@ def _table(table: CheckedTable) -> dict[str, Any]:
         "rules": table.rules,
         "subnets": [str(network) for network in table.subnets],
         "findings": [finding_document(finding) for finding in table.findings],
+        "suppressed": [_suppressed(finding, decision) for finding, decision in table.suppressed],
+        "known": table.known,
+    }
+
+
+def _suppressed(finding: Finding, decision: Suppression) -> dict[str, Any]:
+    return {
+        "finding": finding_document(finding),
+        "reason": readable(decision.reason),
+        "until": decision.until.isoformat(),
+        "place": readable(decision.place) or None,
     }
 
 

@@ -58,6 +58,7 @@ def _body(result: CheckResult) -> Iterator[str]:
     yield from _overview(result)
     for number, group in enumerate(result.groups, 1):
         yield from _group(group, number)
+    yield from _suppressed(result)
     yield from _tables(result)
     yield "</main>"
     yield f'<footer><p class="quiet">Made by natfix {__version__}. Nothing in this file is loaded from anywhere.</p></footer>'
@@ -161,6 +162,18 @@ def _figure(way: Way, packet: str, name: str, title: str) -> Iterator[str]:
     yield f"<figure>\n<figcaption>{title}</figcaption>"
     yield draw(way, packet, name, f"{title}: the way of {packet}")
     yield "</figure>"
+
+
+def _suppressed(result: CheckResult) -> Iterator[str]:
+    decided = [(table, finding, decision) for table in result.tables for finding, decision in table.suppressed]
+    if decided:
+        rows = (
+            (_shown(place_of(table, each)), each.kind.id, _code(str(each.rule)), _shown(decision.reason), str(decision.until))
+            for table, each, decision in decided
+        )
+        yield f"<section>\n<h2>{count(len(decided), 'suppressed finding')}</h2>"
+        yield from _table("Suppressed findings", ("where", "id", "rule", "reason", "until"), rows)
+        yield "</section>"
 
 
 def _tables(result: CheckResult) -> Iterator[str]:

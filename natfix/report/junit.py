@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
-from natfix.audit import Severity
+from natfix.audit import Finding, Severity
 from natfix.report.gathered import Place, Unread
 from natfix.report.lines import plain
 from natfix.report.model import CheckedTable, CheckResult
@@ -19,9 +19,10 @@ from natfix.report.text import finding_lines, place_of
 
 def junit_text(result: CheckResult, threshold: Severity = Severity.LOW) -> str:
     """What a check found; findings at least as bad as *threshold* are failures, others are tests that passed with a word."""
-    tests = len(result.unread) + sum(max(1, len(table.findings)) for table in result.tables)
+    tests = len(result.unread) + sum(map(_tests, result.tables))
     failures = sum(finding.severity >= threshold for finding in result.findings)
-    head = f"<testsuites{_counted(tests, failures, len(result.unread))}>"
+    skipped = sum(len(table.suppressed) for table in result.tables)
+    head = f"<testsuites{_counted(tests, failures, len(result.unread), skipped)}>"
     return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', head, *_suites(result, threshold), "</testsuites>", ""])
 
 
@@ -30,11 +31,16 @@ def _suites(result: CheckResult, threshold: Severity) -> Iterator[str]:
     for table in result.tables:
         own = [next(places) for _ in table.findings]
         failures = sum(place.finding.severity >= threshold for place in own)
-        yield f"  <testsuite{_named('name', _suite(table))}{_counted(max(1, len(own)), failures, 0)}>"
-        if not own:
+        counted = _counted(_tests(table), failures, 0, len(table.suppressed))
+        yield f"  <testsuite{_named('name', _suite(table))}{counted}>"
+        if not own and not table.suppressed:
             yield f'    <testcase{_named("classname", "natfix")} name="no rule hides a container address"/>'
         for place in own:
             yield from _case(place, threshold)
+        for finding, decision in table.suppressed:
+            yield f"    <testcase{_called(finding, table)}>"
+            yield f"      <skipped{_named('message', f'suppressed: {decision.reason}')}/>"
+            yield "    </testcase>"
         yield "  </testsuite>"
     for each in result.unread:
         yield f"  <testsuite{_named('name', each.source)}{_counted(1, 0, 1)}>"
@@ -46,11 +52,18 @@ def _suite(table: CheckedTable) -> str:
     return f"{table.source} IPv{table.family.value} nat"
 
 
+def _tests(table: CheckedTable) -> int:
+    return max(1, len(table.findings) + len(table.suppressed))
+
+
+def _called(finding: Finding, table: CheckedTable) -> str:
+    return _named("classname", f"natfix.{finding.kind.id}") + _named("name", place_of(table, finding))
+
+
 def _case(place: Place, threshold: Severity) -> Iterator[str]:
     finding = place.finding
     text = _escaped(plain(finding_lines(finding, place.table)))
-    named = _named("classname", f"natfix.{finding.kind.id}") + _named("name", place_of(place.table, finding))
-    yield f"    <testcase{named}>"
+    yield f"    <testcase{_called(finding, place.table)}>"
     if finding.severity >= threshold:
         kind = _named("type", f"{finding.severity} {finding.kind.name}") + _named("message", finding.message)
         yield f"      <failure{kind}>{text}</failure>"
@@ -65,8 +78,8 @@ def _error(each: Unread) -> Iterator[str]:
     yield "    </testcase>"
 
 
-def _counted(tests: int, failures: int, errors: int) -> str:
-    return f' tests="{tests}" failures="{failures}" errors="{errors}" skipped="0"'
+def _counted(tests: int, failures: int, errors: int, skipped: int = 0) -> str:
+    return f' tests="{tests}" failures="{failures}" errors="{errors}" skipped="{skipped}"'
 
 
 def _named(name: str, value: str) -> str:

@@ -76,6 +76,9 @@ def _looked(result: CheckResult) -> Iterator[str]:
     yield f"\n<details><summary>{count(len(result.tables), 'nat table')} looked at</summary>\n"
     for table in result.tables:
         yield f"- {_code(table.source)} IPv{table.family.value}: {count(table.rules, 'rule')}"
+        for finding, decision in table.suppressed:
+            where = _words(place_of(table, finding))
+            yield f"- suppressed until {decision.until}: {finding.kind.id} {where}: {_words(decision.reason)}"
     yield from (f"- note: {_words(note)}" for note in result.notes)
     yield "\n</details>"
 

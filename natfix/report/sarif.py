@@ -11,9 +11,9 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from natfix._version import __version__
-from natfix.audit import AuditRule, Finding, Severity
+from natfix.audit import AuditRule, Finding, Severity, Suppression
 from natfix.report.document import readable
-from natfix.report.gathered import Place, Unread
+from natfix.report.gathered import Place, Unread, grouped
 from natfix.report.model import CheckedTable, CheckResult
 from natfix.report.text import cure
 from natfix.ruleset import Rule
@@ -25,14 +25,18 @@ _LEVELS: Final = {Severity.HIGH: "error", Severity.MEDIUM: "warning", Severity.L
 
 def sarif_document(result: CheckResult) -> dict[str, Any]:
     """What a check found, as a SARIF log with one run."""
-    kinds = [group.kind for group in result.groups]
+    decided = [(Place(table, each), decision) for table in result.tables for each, decision in table.suppressed]
+    kinds = [group.kind for group in grouped((*result.places, *(place for place, _ in decided)))]
     places = {kind.id: number for number, kind in enumerate(kinds)}
     driver = {"name": "natfix", "semanticVersion": __version__, "rules": [_kind(kind) for kind in kinds]}
     run = {
         "tool": {"driver": driver},
         "columnKind": "utf16CodeUnits",
         "invocations": [_invocation(result)],
-        "results": [_result(place, places) for place in result.places],
+        "results": [
+            *(_result(place, places) for place in result.places),
+            *({**_result(place, places), "suppressions": [_suppression(decision)]} for place, decision in decided),
+        ],
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
@@ -85,6 +89,12 @@ def _result(place: Place, places: dict[str, int]) -> dict[str, Any]:
     if finding.behind:
         made["relatedLocations"] = [_location(finding.behind, finding.table, table, "decides before as things stand")]
     return made
+
+
+def _suppression(decision: Suppression) -> dict[str, Any]:
+    """Who decided to live with a result, outside of the dump (3.35)."""
+    reason = f"{decision.reason} (until {decision.until.isoformat()}; {decision})"
+    return {"kind": "external", "status": "accepted", "justification": readable(reason)}
 
 
 def _message(finding: Finding) -> str:

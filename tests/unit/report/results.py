@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from natfix.app.check import look_at_text, summed_up
 from natfix.app.cluster import Cluster
-from natfix.audit import Finding, Subject, audit_table
+from natfix.audit import Finding, Subject, Suppression, audit_table
 from natfix.audit.guard import Guard
 from natfix.audit.subject import filtering_of
 from natfix.errors import RulesetSyntaxError
@@ -137,6 +139,13 @@ def crowd(number: int) -> CheckResult:
     """So many hosts with the same fault, one without, and one that could not be read."""
     hosts = [looked_at(simple(BROAD.replace("7.21", f"7.{place}")), f"h{place}.save") for place in range(1, number + 1)]
     return summed_up([*hosts, looked_at(simple(CORRECTED), "good.save")], [unread()])
+
+
+def suppressed() -> CheckResult:
+    """A table of one finding that somebody decided to live with, until a day, for a reason."""
+    (table,) = looked_at(simple()).tables
+    decision = Suppression("NAT001", "the <old> host | goes", date(2027, 3, 31), place="natfix.toml: suppress 1")
+    return CheckResult((replace(table, findings=(), charts=(), suppressed=((table.findings[0], decision),), known=2),))
 
 
 def problems(document: dict[str, Any], schema: str) -> list[str]:

@@ -1,15 +1,28 @@
 """natfix/report/document.py: what a check found, as JSON that its schema describes."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from natfix._version import __version__
+from natfix.audit.hit import Statement
 from natfix.errors import BusyError
 from natfix.report.document import check_document, finding_document, readable
 from natfix.report.gathered import Unread
 from natfix.report.model import CheckResult
-from tests.unit.report.results import CATALOGUE, crowd, dropped, findings, problems, result, shielded
+from tests.unit.report.results import (
+    CATALOGUE,
+    crowd,
+    dropped,
+    findings,
+    looked_at,
+    problems,
+    result,
+    shielded,
+    simple,
+    suppressed,
+)
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -134,3 +147,23 @@ def test_a_source_without_a_place_has_none() -> None:
 def test_bytes_that_were_no_text_are_shown_as_such() -> None:
     assert readable("a\udcffb") == "a\ufffdb"
     assert "\ufffd" in finding_document(findings()["NAT006 3"])["unknown"][0]
+
+
+def test_a_suppressed_finding_is_told_with_its_decision() -> None:
+    held = check_document(suppressed())
+    assert problems(held, "check-1.json") == []
+    (table,) = held["tables"]
+    assert (table["findings"], table["known"]) == ([], 2)
+    (decided,) = table["suppressed"]
+    assert decided["finding"]["id"] == "NAT001"
+    assert (decided["reason"], decided["until"]) == ("the <old> host | goes", "2027-03-31")
+    assert decided["place"] == "natfix.toml: suppress 1"
+
+
+def test_what_is_no_rule_is_told_as_the_schema_says() -> None:
+    (table,) = looked_at(simple()).tables
+    setting = replace(table.findings[0], rule=Statement("", "net.ipv4.ip_forward = 0"), table="sysctl", path=())
+    held = check_document(CheckResult((replace(table, findings=(setting,)),)))
+    assert problems(held, "check-1.json") == []
+    (finding,) = held["tables"][0]["findings"]
+    assert finding["rule"]["text"] == "net.ipv4.ip_forward = 0"

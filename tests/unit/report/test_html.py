@@ -8,7 +8,7 @@ import pytest
 
 from natfix.report.html import PICTURED, html_text
 from natfix.report.model import CheckResult
-from tests.unit.report.results import NESTED, TEXT, crowd, dropped, looked_at, result, shielded, simple
+from tests.unit.report.results import NESTED, TEXT, crowd, dropped, looked_at, result, shielded, simple, suppressed
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -151,3 +151,10 @@ def test_references_that_are_addresses_are_links() -> None:
 def test_the_same_result_gives_the_same_bytes_and_no_date() -> None:
     assert html_text(looked_at(TEXT)) == html_text(looked_at(TEXT))
     assert not re.search(r"20\d\d-\d\d", html_text(looked_at(simple())))
+
+
+def test_a_suppressed_finding_is_listed_with_its_reason() -> None:
+    page = Page(html_text(suppressed()))
+    assert page.count("svg") == 0
+    for words in ("1 suppressed finding", "the <old> host | goes", "2027-03-31", "dump.save, line 3"):
+        assert words in page.words

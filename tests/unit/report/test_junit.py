@@ -7,7 +7,7 @@ import pytest
 from natfix.audit import Severity
 from natfix.report.junit import junit_text
 from natfix.report.model import CheckResult
-from tests.unit.report.results import TEXT, crowd, looked_at, result, shielded, simple
+from tests.unit.report.results import TEXT, crowd, looked_at, result, shielded, simple, suppressed
 
 RESULTS = {
     "a file": looked_at(TEXT),
@@ -66,3 +66,12 @@ def test_words_that_xml_cannot_hold_are_shown_as_such() -> None:
     assert "\x1b" not in words
     (failure,) = ET.fromstring(words).iter("failure")  # noqa: S314
     assert '"</failure>&\ufffd\ufffd"' in str(failure.text)
+
+
+def test_a_suppressed_finding_is_a_test_that_was_skipped_for_that_reason() -> None:
+    root = read(suppressed())
+    assert (root.get("tests"), root.get("failures"), root.get("skipped")) == ("1", "0", "1")
+    (skipped,) = root.iter("skipped")
+    assert skipped.get("message") == "suppressed: the <old> host | goes"
+    (case,) = root.iter("testcase")
+    assert case.get("classname") == "natfix.NAT001"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from natfix.report.markdown import DETAILED, markdown_text
 from natfix.report.model import CheckResult
-from tests.unit.report.results import TEXT, crowd, dropped, looked_at, result, simple
+from tests.unit.report.results import TEXT, crowd, dropped, looked_at, result, simple, suppressed
 
 
 def test_a_finding_is_told_with_its_rule_packet_way_and_cure() -> None:
@@ -68,3 +68,8 @@ def test_a_fence_is_longer_than_what_it_holds() -> None:
 
 def test_nothing_that_a_terminal_acts_on_is_left() -> None:
     assert not re.search(r"[\x00-\x09\x0b-\x1f\udc80-\udcff]", markdown_text(looked_at(TEXT)))
+
+
+def test_a_suppressed_finding_is_named_with_its_reason() -> None:
+    told = r"- suppressed until 2027-03-31: NAT001 dump.save, line 3 (nat POSTROUTING, rule 1): the &lt;old&gt; host \| goes"
+    assert told in markdown_text(suppressed())

@@ -15,7 +15,7 @@ from natfix.report.gathered import Unread
 from natfix.report.model import CheckResult
 from natfix.report.sarif import sarif_document
 from natfix.ruleset import Rule
-from tests.unit.report.results import NESTED, TEXT, crowd, dropped, looked_at, result, shielded, simple
+from tests.unit.report.results import NESTED, TEXT, crowd, dropped, looked_at, result, shielded, simple, suppressed
 
 HELD = json.loads((Path(__file__).parents[2] / "data/sarif/sarif-2.1.0-rtm.5.json").read_text(encoding="utf-8"))
 RESULTS = {
@@ -141,3 +141,13 @@ def test_a_rule_with_an_address_links_to_it() -> None:
     for rule in rules:
         address = next((word for word in rule["help"].get("markdown", "").splitlines() if word.startswith("- https://")), None)
         assert rule.get("helpUri") == (address.removeprefix("- ") if address else None)
+
+
+def test_a_suppressed_finding_is_a_result_with_that_decision() -> None:
+    held = sarif_document(suppressed())
+    assert problems(held) == []
+    (found,) = held["runs"][0]["results"]
+    assert held["runs"][0]["tool"]["driver"]["rules"][found["ruleIndex"]]["id"] == found["ruleId"] == "NAT001"
+    (decision,) = found["suppressions"]
+    assert decision["justification"] == "the <old> host | goes (until 2027-03-31; NAT001 (natfix.toml: suppress 1))"
+    assert (decision["kind"], decision["status"]) == ("external", "accepted")
