@@ -158,7 +158,7 @@ def vxlan(channel: Channel, device: decode.Device) -> VxlanDevice:
     Raises:
         HostError: the kernel does not answer.
     """
-    below = channel.ask(n.GETLINK, encode.ask_index(device.below))
+    below = channel.ask(n.GETLINK, encode.ask_index(device.below)) if device.below else None
     return device.vxlan({} if below is None else {device.below: decode.device(below).name})
 
 
