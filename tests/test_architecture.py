@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # What computes and acts on nothing, where it exists yet.
 PURE = tuple(
-    package for package in ("ruleset", "packets", "audit", "plan", "report", "routing") if (ROOT / "natfix" / package).is_dir()
+    package for package in ("ruleset", "packets", "nft", "audit", "plan", "report", "routing") if (ROOT / "natfix" / package).is_dir()
 )
 
 # A file that names a registry or a path of its author's machine works on that machine alone.

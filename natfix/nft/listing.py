@@ -1,0 +1,244 @@
+"""Read ``nft -j list ruleset`` (libnftables-json(5))."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from natfix.errors import RulesetSyntaxError
+from natfix.nft.matches import ALWAYS, Alternatives, Matches, unknown
+from natfix.nft.rule import NftChain, NftRule
+from natfix.nft.sets import UnknownError, bare_element
+from natfix.nft.spelling import spelled, statement
+from natfix.nft.statements import effect, translation, verdict
+from natfix.packets.ipset import IpSet
+from natfix.ruleset import Family, Rule, Table
+
+_FAMILIES: Final = {"ip": (Family.IPV4,), "ip6": (Family.IPV6,), "inet": (Family.IPV4, Family.IPV6)}
+# Tables that iptables-nft keeps; it shows them itself, and their rules are opaque to nft.
+_IPTABLES: Final = frozenset({"raw", "mangle", "nat", "filter", "security"})
+_PRIORITIES: Final = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
+_HINT: Final = "natfix reads what this prints: nft -j list ruleset"
+
+
+@dataclass(frozen=True, slots=True)
+class BaseChain:
+    """A chain that the kernel calls.
+
+    Attributes:
+        table: a table in the words of iptables that holds the chain and those it calls; its name is ``nat`` for a chain of type
+            nat, else ``filter``.
+        chain: its name.
+        hook: ``POSTROUTING``.
+        priority: lower is asked first; 100 is srcnat.
+        origin: for people: ``table ip docker-bridges``.
+        ipsets: the sets its rules refer to.
+    """
+
+    table: Table
+    chain: str
+    hook: str
+    priority: int
+    origin: str
+    ipsets: Mapping[str, IpSet] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NftRuleset:
+    """nftables' own tables of a host.
+
+    Attributes:
+        source: the text they come from.
+        chains: the base chains of tables that are not iptables', in the order of their priorities.
+    """
+
+    source: str
+    chains: tuple[BaseChain, ...]
+
+    def of(self, family: Family, hook: str, kind: str = "nat") -> tuple[BaseChain, ...]:
+        """The base chains of a family at a hook, in the order the kernel asks them."""
+        return tuple(
+            each for each in self.chains if each.table.family is family and each.hook == hook and each.table.name == kind
+        )
+
+
+def parse_nft(data: bytes, source: str) -> NftRuleset:
+    """Read a listing.
+
+    Raises:
+        RulesetSyntaxError: it is no listing that nft prints as JSON.
+    """
+    try:
+        objects = json.loads(data)["nftables"]
+        tables = _tables(objects)
+        chains = [chain for table in tables for chain in table.base_chains(source)]
+    except json.JSONDecodeError as error:
+        raise RulesetSyntaxError(
+            f"this is no JSON: {error.msg}", source=source, line=error.lineno, column=error.colno, hint=_HINT
+        ) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RulesetSyntaxError(f"this JSON is not what nft prints: {error!r}", source=source, line=1, hint=_HINT) from error
+    return NftRuleset(source, tuple(sorted(chains, key=lambda chain: chain.priority)))
+
+
+@dataclass
+class _NftTable:
+    """One table as it was listed."""
+
+    family: str
+    name: str
+    chains: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    rules: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    sets: dict[str, Sequence[Any]] = field(default_factory=dict)
+
+    def base_chains(self, source: str) -> Iterator[BaseChain]:
+        bases = [chain for chain in self.chains.values() if "hook" in chain]
+        for family in _FAMILIES.get(self.family, ()) if bases else ():
+            translated = {name: _Translated(self, name, family) for name in self.chains}
+            ipsets = {name: each for chain in translated.values() for name, each in chain.ipsets.items()}
+            for base in bases:
+                kind = "nat" if base["type"] == "nat" else "filter"
+                table = self._table(kind, family, translated.values(), source)
+                origin = f"table {self.family} {self.name}"
+                yield BaseChain(table, base["name"], base["hook"].upper(), _priority(base["prio"]), origin, ipsets)
+
+    def _table(self, kind: str, family: Family, chains: Iterable[_Translated], source: str) -> Table:
+        made = {}
+        for chain in chains:
+            for name, rules in chain.all.items():
+                policy = str(self.chains.get(name, {}).get("policy", "-")).upper()
+                made[name] = NftChain(name, policy, None, (), (), source, translated=tuple(rules))
+        return Table(kind, family, 0, 0, dict.fromkeys(made, 0), {}, (), source, dict(made))
+
+
+class _Translated:
+    """One chain, with those that its rules had to be parted into."""
+
+    def __init__(self, table: _NftTable, name: str, family: Family) -> None:
+        self.all: dict[str, list[Rule]] = {name: []}
+        self.ipsets: dict[str, IpSet] = {}
+        for number, listed in enumerate(table.rules.get(name, ()), 1):
+            place = f"{table.name}/{name}#{listed.get('handle', number)}"
+            matches = Matches(family, place, table.sets)
+            helper = f"@{place}"
+            parsed = _Words(matches, family, table.sets)
+            for one in listed["expr"]:
+                parsed.take(one)
+            words, further = parsed.put(helper)
+            self.ipsets |= matches.ipsets
+            made = _Maker(name, number, listed)
+            self.all[name] += [made.rule(name, each) for each in words]
+            if further:
+                self.all[helper] = [made.rule(helper, each) for each in further]
+
+
+@dataclass(frozen=True)
+class _Maker:
+    chain: str
+    number: int
+    listed: Mapping[str, Any]
+
+    def rule(self, chain: str, words: str) -> Rule:
+        return NftRule(chain, words, None, 0, self.number, spelled(self.listed["expr"]), int(self.listed.get("handle", 0)))
+
+
+class _Words:
+    """One rule on its way into the words of iptables.
+
+    Args:
+        matches: what puts its tests into words.
+        family: of the packets that are walked.
+        named: the elements of the table's own sets and maps.
+    """
+
+    def __init__(self, matches: Matches, family: Family, named: Mapping[str, Sequence[Any]]) -> None:
+        self._matches = matches
+        self._family = family
+        self._named = named
+        self._tests: list[Alternatives] = []
+        self._doings: list[str] = []
+        self._ends: Alternatives = ALWAYS
+
+    def take(self, one: Mapping[str, Any]) -> None:
+        """Take in the next expression of the rule."""
+        ((kind, value),) = one.items()
+        rewriting = translation(one, self._family)
+        if kind == "match" and not self._doings:
+            self._tests.append(self._matches.of(value))
+        elif kind in {"match", "limit", "quota", "xt"}:
+            self._tests.append((unknown(statement(one)),))
+        elif kind == "vmap":
+            self._ends = _chosen(value, self._matches, self._named)
+        elif rewriting is not None:
+            self._ends = rewriting
+        else:
+            self._act(one)
+
+    def _act(self, one: Mapping[str, Any]) -> None:
+        decided = verdict(one)
+        if decided is not None:
+            self._ends = (decided,)
+        elif "continue" not in one and (done := effect(one)) is not None:
+            self._doings.append(done)
+
+    def put(self, helper: str) -> tuple[list[str], list[str]]:
+        """The rules that it is, and those of a chain *helper* where it does several things one after the other."""
+        inside = [" ".join(filter(None, parts)) for parts in itertools.product(*self._tests)]
+        if not self._doings or (len(self._doings) == 1 and self._ends == ALWAYS):
+            finals = tuple(self._doings) or self._ends
+            return [f"{test} {end}".strip() for test in inside for end in finals], []
+        # A return, or a goto, leaves the chain that the rule stands in, not only the one made for it.
+        leaves = self._ends[0].startswith(("-j RETURN", "-g ")) if self._ends else False
+        calls = [f"{test} {'-g' if leaves else '-j'} {helper}".strip() for test in inside]
+        return calls, [*self._doings, *(end for end in self._ends if end not in {"", "-j RETURN"})]
+
+
+def _chosen(vmap: Mapping[str, Any], matches: Matches, named: Mapping[str, Sequence[Any]]) -> Alternatives:
+    """What a verdict map decides: for each of its keys the test and the verdict."""
+    data = vmap["data"]
+    elements = named.get(data[1:], None) if isinstance(data, str) else data["set"]
+    if elements is None:
+        return (unknown(statement({"vmap": vmap})),)
+    found: list[str] = []
+    for element in elements:
+        key, what = element
+        try:
+            tests = matches.exact(vmap["key"], {"set": [bare_element(key)]}, equal=True)
+        except UnknownError:
+            tests = (unknown(statement({"vmap": vmap})),)
+        decided = verdict(what)
+        found += [f"{test} {decided}".strip() for test in tests if decided]
+    return tuple(found)
+
+
+def _tables(objects: Sequence[Mapping[str, Any]]) -> list[_NftTable]:
+    found: dict[tuple[str, str], _NftTable] = {}
+    for each in objects:
+        ((kind, value),) = each.items()
+        if kind == "table":
+            found[value["family"], value["name"]] = _NftTable(value["family"], value["name"])
+            continue
+        table = found.get((value.get("family"), value.get("table")))
+        if table is None:
+            continue
+        if kind == "chain":
+            table.chains[value["name"]] = value
+        elif kind in {"set", "map"}:
+            table.sets[value["name"]] = value.get("elem", ())
+        elif kind == "rule":
+            table.rules.setdefault(value["chain"], []).append(value)
+    return [table for table in found.values() if not _is_iptables(table)]
+
+
+def _is_iptables(table: _NftTable) -> bool:
+    return table.family in {"ip", "ip6"} and table.name in _IPTABLES
+
+
+def _priority(value: int | str) -> int:
+    if isinstance(value, int):
+        return value
+    name, sign, offset = value.replace(" ", "").partition("+" if "+" in value else "-")
+    return _PRIORITIES[name] + (int(f"{sign}{offset}") if sign else 0)

@@ -1,0 +1,49 @@
+"""One rule of nft, which is one or several rules in the words of iptables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from natfix.ruleset import Chain, Rule
+
+
+@dataclass(frozen=True)
+class NftRule(Rule):
+    """A rule in the words of iptables, which shows itself as nft spells it.
+
+    Attributes:
+        spelled: as nft spells it.
+        handle: what nft calls it by.
+    """
+
+    spelled: str = ""
+    handle: int = 0
+
+    def __eq__(self, other: object) -> bool:
+        """Compare chain and words, as every rule does."""
+        return Rule.__eq__(self, other)
+
+    def __hash__(self) -> int:
+        """Hash what equality compares."""
+        return Rule.__hash__(self)
+
+    def __str__(self) -> str:
+        """Spell the rule as nft does."""
+        return self.spelled
+
+
+@dataclass(frozen=True)
+class NftChain(Chain):
+    """A chain whose rules were put into the words of iptables.
+
+    Attributes:
+        translated: its rules.
+    """
+
+    translated: tuple[Rule, ...] = ()
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in order."""
+        return self.translated

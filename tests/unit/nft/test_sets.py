@@ -1,0 +1,60 @@
+"""natfix/nft/sets.py: nft's sets as ipsets."""
+
+from typing import Any
+
+import pytest
+
+from natfix.nft.sets import UnknownError, bare_element, key_of, set_of, text_of
+from natfix.packets.ipset import Entry, IpSet
+from natfix.ruleset import Family
+
+SADDR: dict[str, Any] = {"payload": {"protocol": "ip", "field": "saddr"}}
+DADDR: dict[str, Any] = {"payload": {"protocol": "ip", "field": "daddr"}}
+PORT: dict[str, Any] = {"payload": {"protocol": "th", "field": "dport"}}
+PROTOCOL: dict[str, Any] = {"meta": {"key": "l4proto"}}
+
+
+def test_a_set_of_networks() -> None:
+    elements = [{"prefix": {"addr": "10.0.0.0", "len": 8}}, {"range": ["11.0.0.1", "11.0.0.9"]}, {"elem": {"val": "1.1.1.1"}}]
+    made = IpSet("s", ("net",), Family.IPV4, (Entry(("10.0.0.0/8",)), Entry(("11.0.0.1-11.0.0.9",)), Entry(("1.1.1.1",))))
+    assert set_of("s", DADDR, elements, Family.IPV4) == (made, "dst")
+
+
+def test_a_protocol_and_a_port_are_one_part_of_an_entry() -> None:
+    key = {"concat": [DADDR, PROTOCOL, PORT, {"meta": {"key": "iifname"}}]}
+    made, directions = set_of("s", key, [{"concat": ["10.0.0.1", "tcp", 80, "eth*"]}], Family.IPV4)
+    assert (made.dimensions, directions) == (("net", "port", "iface"), "dst,dst,src")
+    assert made.entries == (Entry(("10.0.0.1", "tcp:80", "eth+")),)
+
+
+@pytest.mark.parametrize(
+    ("key", "element"),
+    [
+        ({"concat": [DADDR, PORT]}, {"concat": ["10.0.0.1", 80]}),
+        ({"concat": [DADDR, PROTOCOL]}, {"concat": ["10.0.0.1", "tcp"]}),
+        ({"meta": {"key": "skuid"}}, 0),
+        ({"concat": [SADDR, DADDR]}, {"concat": ["10.0.0.1"]}),
+        ({"concat": [SADDR, DADDR]}, "10.0.0.1"),
+        (SADDR, {"map": {}}),
+        ({"jhash": {}}, 1),
+    ],
+)
+def test_what_no_ipset_can_be_is_unknown(key: Any, element: Any) -> None:  # noqa: ANN401
+    with pytest.raises(UnknownError):
+        set_of("s", key, [element], Family.IPV4)
+
+
+def test_a_key_is_named_by_where_it_is_from() -> None:
+    assert key_of(SADDR) == ("ip", "saddr")
+    assert key_of({"ct": {"key": "mark"}}) == ("ct", "mark")
+    for odd in ({"ct": {"key": "saddr", "dir": "original"}}, {"payload": {"base": "th", "offset": 0, "len": 16}}, 5, {}):
+        with pytest.raises(UnknownError):
+            key_of(odd)
+
+
+def test_values_are_written_as_iptables_does() -> None:
+    assert [text_of(each) for each in ("eth0", "eth*", 80, {"range": [1, 2]})] == ["eth0", "eth+", "80", "1-2"]
+    assert text_of({"prefix": {"addr": "fd00::", "len": 8}}) == "fd00::/8"
+    with pytest.raises(UnknownError):
+        text_of(["a"])
+    assert bare_element({"elem": {"val": "x", "comment": "c"}}) == "x"
