@@ -14,15 +14,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from types import NoneType
 from typing import Any, Final, cast
 
 from natfix.errors import ConfigError
-from natfix.routing.fields import Fields
+from natfix.routing.dotted import read_dotted
+from natfix.routing.fields import Fields, read_json
 from natfix.routing.lease import Attributes, Lease, Snapshot
 from natfix.routing.subnet import Subnet
 from natfix.ruleset import Family
 
 _SOURCE: Final = "the lease"
+_WRITTEN: Final = {"PublicIP", "PublicIPv6", "BackendType", "BackendData", "BackendV6Data"}
+_DATA: Final = (dict, NoneType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,26 @@ def decode_attributes(text: str | bytes, source: str = _SOURCE) -> Attributes:
     Raises:
         ConfigError: it is none of them.
     """
-    fields = Fields.parse(text, source)
+    told = read_json(text, source)
+    return _as_written(told) or _as_meant(Fields.of(told, source))
+
+
+def _as_written(told: Any) -> Attributes | None:  # noqa: ANN401  (JSON)
+    """Read what flannel and natfix write for IPv4, to the letter, in half the time; None for any other, right or wrong."""
+    if not isinstance(told, dict) or not told.keys() <= _WRITTEN or told.get("PublicIPv6") is not None:
+        return None
+    address, kind = told.get("PublicIP"), told.get("BackendType", "")
+    data, v6_data = told.get("BackendData"), told.get("BackendV6Data")
+    if not (isinstance(address, str) and isinstance(kind, str) and isinstance(data, _DATA) and isinstance(v6_data, _DATA)):
+        return None
+    try:
+        number = read_dotted(address)
+    except ValueError:
+        return None
+    return Attributes(IPv4Address(number) if number else None, None, kind, data, v6_data)
+
+
+def _as_meant(fields: Fields) -> Attributes:
     ipv4 = cast("IPv4Address | None", fields.address("PublicIP", Family.IPV4))
     ipv6 = cast("IPv6Address | None", fields.address("PublicIPv6", Family.IPV6))
     return Attributes(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from base64 import b64decode, b64encode
+from base64 import b64encode
+from binascii import a2b_base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -90,8 +91,8 @@ class EtcdV3Client:
 def entry_of(kv: Mapping[str, str], layout: Layout, expires: float | None = None) -> Entry:
     """Read one key and its value as the gateway shows them."""
     return Entry(
-        key=layout.name(b64decode(kv["key"]).decode("utf-8", "replace")),
-        value=b64decode(kv.get("value", "")),
+        key=layout.name(a2b_base64(kv["key"]).decode("utf-8", "replace")),
+        value=a2b_base64(kv.get("value", "")),
         revision=int(kv.get("mod_revision", "0")),
         reserved="lease" not in kv,
         expires=expires,

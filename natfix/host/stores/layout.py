@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from natfix.errors import ConfigError
@@ -18,9 +18,11 @@ class Layout:
 
     Attributes:
         prefix: ``/coreos.com/network``; flannel cleans it as a path, and so is it here.
+        subnets: what the keys of all subnets begin with.
     """
 
     prefix: str
+    subnets: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
         cleaned = posixpath.normpath(self.prefix) if self.prefix else ""
@@ -29,16 +31,12 @@ class Layout:
                 f"{self.prefix!r} is no prefix of keys in etcd", hint="It begins with /, such as /coreos.com/network."
             )
         object.__setattr__(self, "prefix", "/" + cleaned.lstrip("/"))
+        object.__setattr__(self, "subnets", f"{self.prefix}/subnets/")
 
     @property
     def config(self) -> str:
         """Where the network's configuration is."""
         return f"{self.prefix}/config"
-
-    @property
-    def subnets(self) -> str:
-        """What the keys of all subnets begin with."""
-        return f"{self.prefix}/subnets/"
 
     def name(self, key: str) -> str:
         """The last part of a key below ``subnets``."""

@@ -40,6 +40,13 @@ def test_every_shape_is_read(text: str, attributes: Attributes) -> None:
     assert decode_attributes(text.encode()) == attributes
 
 
+@pytest.mark.parametrize("name", ["PublicIP", "BackendType", "BackendData"])
+@pytest.mark.parametrize(("text", "attributes"), SHAPES)
+def test_names_count_in_any_case_and_others_do_not_count(text: str, attributes: Attributes, name: str) -> None:
+    assert decode_attributes(text.replace(f'"{name}"', f'"{name.upper()}"')) == attributes
+    assert decode_attributes(text.replace("{", '{"Since":2019,', 1)) == attributes
+
+
 @pytest.mark.parametrize(("text", "attributes"), [pair for pair in SHAPES if "PublicIPv6" in pair[0]])
 def test_the_shapes_since_dual_stack_are_written_byte_for_byte(text: str, attributes: Attributes) -> None:
     assert encode_attributes(attributes) == text
