@@ -67,7 +67,7 @@ class Reports(NamedTuple):
 
 def _pair(words: str) -> tuple[ReportFormat, str]:
     name, separator, path = words.partition("=")
-    if not separator or not path or name not in set(ReportFormat):
-        hint = f"Write --output FORMAT=FILE; the formats are {', '.join(ReportFormat)}."
+    if not separator or path in {"", wiring.STDIN} or name not in set(ReportFormat):
+        hint = f"Write --output FORMAT=FILE; the formats are {', '.join(ReportFormat)}. --format prints one."
         raise UsageError(f"--output {words} names no format and file", hint=hint)
     return ReportFormat(name), path

@@ -65,9 +65,12 @@ class _Helper:
         except OSError as error:
             raise HostError(f"cannot start a process: {error.strerror}", hint="Check fewer sources at once.") from error
         if not pid:
-            for stream in (*(each.stream.fileno() for each in others), ours):
-                os.close(stream)
-            _serve(work, things, theirs)
+            try:
+                for stream in (*(each.stream.fileno() for each in others), ours):
+                    os.close(stream)
+                _serve(work, things, theirs)
+            finally:  # Whatever happens, such as Ctrl-C: this process must not go on as if it were the one it came from.
+                os._exit(1)
         os.close(theirs)
         return cls(pid, os.fdopen(ours, "rb"))
 

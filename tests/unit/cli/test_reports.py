@@ -3,8 +3,10 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,7 @@ def test_a_file_is_replaced_and_same_input_gives_same_bytes(natfix: Program, fol
         ),
         (["sarif"], "names no format and file"),
         (["sarif="], "names no format and file"),
+        (["html=-"], "names no format and file"),
         (["html=a", "json=./a"], "--output: ./a is another output, or what is looked at\n  Name another file.\n"),
         (["json=bad.save"], "--output: bad.save is another output, or what is looked at"),
         (["json=nowhere/a"], "natfix: cannot write nowhere/a"),
@@ -105,6 +108,45 @@ def test_many_sources_are_looked_at_by_several_processes_in_their_order(natfix: 
     assert "NAT001 high over-broad-masquerade: 40 findings in 40 sources" in ended.output
     held = json.loads((folder / "all.json").read_text())
     assert [table["source"] for table in held["tables"]] == names
+
+
+SLOW = """
+import os, sys, time
+from pathlib import Path
+from natfix.cli import wiring
+from natfix.cli.main import main
+from natfix.host import workers
+
+class Three(workers.HostWorkers):
+    def __init__(self):
+        super().__init__(3)
+
+def slow(source):
+    Path(f"at-work.{os.getpid()}").touch()
+    time.sleep(600)
+
+workers.HostWorkers = Three
+wiring.read_text = slow
+main(["check", *["x.save"] * 40, "--cluster-cidr", "172.7.0.0/16"])
+"""
+
+
+def test_ctrl_c_ends_with_130_and_leaves_no_process(folder: Path) -> None:
+    started = subprocess.Popen(
+        [sys.executable, "-c", SLOW], start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while len(found := list(folder.glob("at-work.*"))) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.killpg(started.pid, signal.SIGINT)
+        output, complaint = started.communicate(timeout=60)
+        assert (started.returncode, output, complaint) == (130, b"", b"")
+        assert not any(Path(f"/proc{path.suffix.replace('.', '/')}").exists() for path in found)
+    finally:
+        started.kill()
+        started.wait()
 
 
 def test_a_bar_is_shown_on_a_terminal_alone_and_leaves_no_trace_in_what_is_printed(folder: Path) -> None:
