@@ -126,7 +126,6 @@ class Forwarding:
         self._keep_until = self._ground.clock() + self._grace
         self._complaints.tell()
         self._look()
-        self._schedule.by(self._keep_until)
 
     def disturbed(self, disturbances: Iterable[Disturbance]) -> bool:
         """Somebody changed something; tell whether the host's devices or ways may be others now."""
@@ -232,6 +231,8 @@ class Forwarding:
         refused = self._do(operations, whole=True)
         self._complaints.obstructed(obstacles(actual, wanted, self._backend.domain))
         self._schedule.looked(self._ground.clock(), refused=refused)
+        if self._keep_until is not None and start < self._keep_until:
+            self._schedule.by(self._keep_until)
         self._ground.forget(moved(actual.routes, wanted.routes))
         if self.ready:
             self._repaired(sum(one.put for one in operations) - len(self._complaints.refused), start)

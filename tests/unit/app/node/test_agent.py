@@ -145,6 +145,8 @@ def test_what_was_left_behind_goes_after_the_grace_period_and_what_is_anothers_s
     stage.plane.state = NetState(routes=frozenset({kept, *stale, *foreign}))
     player = play(stage)
     assert stage.routes() == {direct_route(22), *stale, *foreign}
+    # A look for another reason meanwhile puts the end of the grace period off by nothing.
+    stage.plane.somebody_does(Operation(put=False, entry=direct_route(22)))
     player.play(29)
     assert stale < stage.routes()
     player.play(2)
