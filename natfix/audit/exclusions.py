@@ -38,9 +38,9 @@ def returned_exclusion(subject: Subject) -> Iterator[Hit]:
     """Exclusions by RETURN out of a chain whose caller goes on to a rule that rewrites."""
     for hit in hidden(subject):
         for outcome in hit.outcomes if hit.behind is None else ():
+            # None of them is an ACCEPT: that would have ended the walk.
             for rule, _ in _met(subject, outcome.packets) if outcome.certain else ():
-                if rule.target == "RETURN":
-                    yield _returned(rule, hit, outcome)
+                yield _returned(rule, hit, outcome)
 
 
 def _returned(rule: Rule, hit: Hit, outcome: Outcome) -> Hit:

@@ -55,10 +55,11 @@ def _check(folders: list[str]) -> int:
         raise UsageError("check needs a folder", hint="natfix rules check /etc/natfix/rules.d")
     others, flawed = rule_wiring.catalogue([]), False
     for path, kind in (each for name in folders for each in rule_wiring.folder(name)):
-        found = (str(kind),) if isinstance(kind, ConfigError) else flaws(kind, others)
+        if isinstance(kind, ConfigError):
+            found, right = [str(kind)], ""
+        else:
+            found = [f"{path}: {flaw}" for flaw in flaws(kind, others)]
+            right = f"{path}: {kind.id} is right; {len(kind.examples)} examples were kept"
         flawed = flawed or bool(found)
-        if found:
-            emit([Line(f"{path}: {flaw}", "bad") for flaw in found])
-        elif not isinstance(kind, ConfigError):
-            emit([Line(f"{path}: {kind.id} is right; {len(kind.examples)} examples were kept", "good")])
+        emit([Line(flaw, "bad") for flaw in found] or [Line(right, "good")])
     return EXIT_FOUND if flawed else EXIT_OK

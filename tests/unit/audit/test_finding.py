@@ -145,3 +145,26 @@ def test_a_finding_about_words_has_nothing_to_shield() -> None:
     looked = subject("-s 172.7.21.0/24 ! -d 0.0.0.0/0 -j MASQUERADE")
     (finding,) = audit_table(looked, [kind("wrong-exclusion")], Guard.of(Family.IPV4, looked.cluster, looked.localities))
     assert (finding.severity, finding.shielded_by) == (Severity.HIGH, "")
+
+
+def test_the_audit_rule_for_its_author_is_told_instead_of_the_one_for_anybody() -> None:
+    by_docker = replace(kind(), id="T002", actors=frozenset({"docker"}))
+    rules = [BROAD, "-s 172.7.21.0/24 -o eth1 -j MASQUERADE", BROAD]
+    found = audit_table(subject(*rules), [kind(), by_docker])
+    assert [(finding.kind.id, finding.rule.number) for finding in found] == [("T002", 1), ("T001", 2), ("T002", 3)]
+    words = replace(kind("stale-bridge-subnet"), id="T003")
+    stale = "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE"
+    assert [finding.kind.id for finding in audit_table(subject(BROAD, stale), [words, by_docker])] == ["T002", "T003"]
+
+
+def test_an_audit_rule_for_an_author_asks_the_rule_itself_where_no_packet_led_to_it() -> None:
+    by_docker = replace(kind("wrong-exclusion"), actors=frozenset({"docker"}))
+    nothing = "! -d 0.0.0.0/0 ! -o {} -j MASQUERADE"
+    found = audit_table(subject(nothing.format("docker0"), nothing.format("br-x")), [by_docker])
+    assert [finding.rule.number for finding in found] == [1]
+
+
+def test_of_an_exclusion_without_effect_is_told_what_the_source_becomes_all_the_same() -> None:
+    snat = BROAD.replace("MASQUERADE", "SNAT --to-source 10.4.7.21")
+    (finding,) = audit_table(subject(snat, "-d 172.7.0.0/16 -j ACCEPT"), [kind("late-exclusion")])
+    assert (finding.becomes, finding.rule.number) == ("10.4.7.21", 2)

@@ -36,10 +36,11 @@ def test_a_rule_that_one_before_it_covers_gets_no_packet(rules: list[str]) -> No
         ["-s 192.168.7.0/24 -m set --match-set x dst -j ACCEPT", OFFICE],
         ["-s 192.168.7.0/24 -j LOG", OFFICE],
         ["-s 192.168.7.0/24 -m mark --mark 1 -j ACCEPT", OFFICE],
+        ["-j MARK --set-xmark 0x0/0x1", "-m mark --mark 0x1/0x1 -j ACCEPT"],
         ["-m mark --mark 0x1/0x1 -j ACCEPT", "-m mark ! --mark 0x1/0x1 -j MASQUERADE"],
     ],
 )
-def test_a_rule_that_gets_or_may_get_a_packet_lives(rules: list[str]) -> None:
+def test_a_rule_that_gets_or_may_get_a_packet_or_lacks_its_mark_alone_is_not_called_dead(rules: list[str]) -> None:
     assert dead(*rules) == []
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from natfix.audit import Severity, load_rule
+from natfix.audit import HostFacts, Severity, load_rule
 from natfix.errors import ConfigError
 from natfix.ruleset import Family, parse_network
 
@@ -42,6 +42,22 @@ def test_a_rule_file_says_all_of_a_rule() -> None:
     assert (example.text, example.finds, example.certain, example.fixed) == ("*nat", ("-j MASQUERADE",), False, "*mangle")
 
 
+def test_an_area_authors_and_where_a_rule_errs_can_be_said() -> None:
+    text = WHOLE.replace("[match]", 'area = "docker"\nfalse_positives = "None.\\n"\n[match]\nactor = ["docker", "cni"]')
+    rule = load_rule(text.encode(), "t.toml")
+    assert (rule.area, rule.actors, rule.false_positives) == ("docker", frozenset({"docker", "cni"}), "None.")
+    other = load_rule(WHOLE.encode(), "t.toml")
+    assert (other.area, other.actors, other.false_positives) == ("site", frozenset(), "")
+
+
+def test_an_example_can_name_its_family_its_source_and_facts() -> None:
+    more = 'family = "ipv6"\nsource = "rules.v6"\nfacts = { counters = { insert_failed = 1 } }\n'
+    (example,) = load_rule((WHOLE + more).encode(), "t.toml").examples
+    assert (example.family, example.source, dict(example.facts.counters)) == (Family.IPV6, "rules.v6", {"insert_failed": 1})
+    (other,) = load_rule(WHOLE.encode(), "t.toml").examples
+    assert (other.family, other.source, other.facts) == (None, "silent: nothing", HostFacts())
+
+
 def test_match_fix_and_examples_can_be_left_out() -> None:
     rule = load_rule(WHOLE.partition("[match]")[0].encode(), "t.toml")
     assert (rule.targets, rule.families) == (frozenset(), frozenset(Family))
@@ -69,6 +85,8 @@ def test_examples_are_not_even_parsed_when_nobody_wants_them() -> None:
         ('["iptables(8)"]', "[1]", "t.toml: references must be a list of texts"),
         ('"over-broad-source-nat"', '"guess"', "t.toml: analysis is 'guess'; the choices are over-broad-source-nat, "),
         ('["ipv6"]', '["ipx"]', "t.toml: match.family is 'ipx'; the choices are ipv4, ipv6"),
+        ("[match]\n", '[match]\nactor = ["dokcer"]\n', "t.toml: match.actor is 'dokcer'; the choices are aws-cni, "),
+        ("certain = false", "facts = { sysctls = {} }", "t.toml: example.facts: sysctls is no fact of a host"),
         ("[match]\n", "[match]\nport = 1\n", "t.toml: match.port is not a field of a rule file"),
         ('"delete"', '"pray"', "t.toml: fix.kind is 'pray'; the choices are none, exclude-cluster, delete"),
         ('kind = "delete"', 'kind = "delete"\nby = 1', "t.toml: fix.by is not a field of a rule file"),

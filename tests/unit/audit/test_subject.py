@@ -4,8 +4,10 @@ from ipaddress import ip_address
 
 import pytest
 
+from natfix.audit import HostFacts
+from natfix.audit import subject as reading
 from natfix.audit.subject import Locality, bridge_of, excluded_destination
-from natfix.ruleset import Rule, parse_network
+from natfix.ruleset import Family, Rule, parse, parse_network
 from tests.unit.audit.subjects import BROAD, CORRECTED, networks, ruleset, subject, subject_of
 
 
@@ -124,3 +126,19 @@ def test_chains_and_rules_are_those_that_postrouting_reaches() -> None:
     one = subject("-j A", chains={"A": ["-j RETURN"], "B": ["-j MASQUERADE"]})
     assert [chain.name for chain in one.chains] == ["POSTROUTING", "A"]
     assert [str(each) for each in one.rules] == ["-A POSTROUTING -j A", "-A A -j RETURN"]
+
+
+def test_a_text_gives_its_nat_table_and_all_that_stands_beside_it() -> None:
+    text = (
+        "# Warning: one\n*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -s fd00::/64 -j ACCEPT\nCOMMIT\n"
+        "*mangle\n:PREROUTING ACCEPT\nCOMMIT\n"
+        f"*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING {BROAD}\nCOMMIT\n"
+    )
+    read = parse(text.encode(), "x")
+    facts = HostFacts(counters={"insert_failed": 1})
+    made = reading.subject_of(read, Family.IPV4, map(parse_network, ("fd00::/16", "172.7.0.0/16")), facts)
+    assert made is not None
+    assert [str(each) for each in made.cluster] == ["172.7.0.0/16"]
+    assert ([each.family for each in made.beside], list(made.filtering)) == ([Family.IPV6], ["mangle"])
+    assert (made.facts, made.warnings, made.dumped) == (facts, ("Warning: one",), True)
+    assert reading.subject_of(parse(b"*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n", "x"), Family.IPV4, ()) is None
