@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
-from natfix.report.document import headed
 from natfix.report.lines import Line, Style, shown
 from natfix.report.network import pool_document
 from natfix.routing.capacity import Capacity
@@ -122,6 +121,8 @@ def _capacity_lines(capacity: Capacity) -> Iterator[Line]:
 
 def leases_document(report: LeasesReport) -> dict[str, Any]:
     """What ``natfix leases`` saw; docs/schemas/leases-1.json."""
+    from natfix.report.document import headed  # noqa: PLC0415  (start-up time: it knows of audits)
+
     return headed(
         right=report.right,
         leases=[lease_entry(lease) for lease in report.leases],
@@ -133,6 +134,8 @@ def leases_document(report: LeasesReport) -> dict[str, Any]:
 
 def lease_document(report: LeaseReport) -> dict[str, Any]:
     """What ``natfix lease`` did; docs/schemas/lease-1.json."""
+    from natfix.report.document import headed  # noqa: PLC0415  (as above)
+
     return headed(verb=report.verb, outcome=report.outcome, lease=lease_entry(report.lease))
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from natfix.report.document import headed
 from natfix.report.lines import Line, diff_lines, shown
 from natfix.routing.network import NetworkConfig
 from natfix.routing.pool import Pool
@@ -99,6 +98,8 @@ def quoted(text: str) -> str:
 
 def net_document(report: NetReport) -> dict[str, Any]:
     """What ``natfix net`` saw or did; docs/schemas/net-1.json."""
+    from natfix.report.document import headed  # noqa: PLC0415  (start-up time: it knows of audits)
+
     return headed(
         verb=report.verb,
         done=report.done,
