@@ -36,7 +36,7 @@ test-machine: $(VENV)/stamp
 	$(BIN)/python -m pytest $(SLOW)
 
 fuzz-kernel: debian $(VENV)/stamp ## Ask the kernel about 10,000 packets in random rulesets (root; minutes)
-	NATFIX_FUZZ_TABLES=420 NATFIX_FUZZ_SEED=$${SEED:-1000} $(BIN)/python -m pytest --timeout 3600 tests/kernel/test_walk_agrees.py
+	NATFIX_FUZZ_TABLES=420 NATFIX_FUZZ_SEED=$${SEED:-1000} $(BIN)/python -m pytest --timeout 3600 tests/kernel/test_walk_agrees.py tests/kernel/test_nft_agrees.py
 
 lint: $(VENV)/stamp ## Style, types and the direction of imports
 	$(BIN)/ruff check

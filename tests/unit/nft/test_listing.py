@@ -187,11 +187,12 @@ def test_what_only_counts_or_goes_on_is_a_rule_without_a_target() -> None:
 
 
 def test_what_is_for_the_other_family_is_not_there() -> None:
-    six = [
+    six: list[dict[str, Any]] = [
         {"match": {"op": "!=", "left": {"payload": {"protocol": "ip6", "field": "saddr"}}, "right": "fd00::1"}},
         {"accept": None},
     ]
-    assert translated(six, [{"snat": {"family": "ip6", "addr": "fd00::1"}}], family="inet") == []
+    snat: list[dict[str, Any]] = [{"snat": {"family": "ip6", "addr": "fd00::1"}}]
+    assert translated(six, snat, family="inet") == []
     assert translated(six, family="inet", of=IPV6) == ["! -s fd00::1 -j ACCEPT"]
 
 
