@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -172,6 +173,23 @@ def test_what_does_not_fit_into_the_listener_s_room_is_told_as_lost(plane: HostD
         wanted = Disturbance("route", ip_network("172.7.199.0/24"), "eth0")
         while wanted not in heard[heard.index(Disturbance("lost")) :]:
             heard += next(listening)
+
+
+def test_containers_that_come_and_go_wake_nobody(plane: HostDataPlane) -> None:
+    command("ip", "link", "add", "docker0", "address", "02:42:00:00:00:01", "type", "bridge")
+    command("ip", "-batch", "-", data="address add 172.7.21.1/24 dev docker0\nlink set docker0 up\n")
+    command(
+        "ip", "-batch", "-", data="link add veth0 type veth peer name in0\nlink set veth0 master docker0 up\nlink set in0 up\n"
+    )
+    while " UP " not in command("ip", "-br", "link", "show", "docker0"):
+        time.sleep(0.01)
+    with closing(plane.watch()) as watch:
+        for number in (1, 2, 3):
+            lines = f"link add veth{number} type veth peer name in{number}\nlink set veth{number} master docker0 up\n"
+            lines += f"link set in{number} up\nlink set in{number} mtu 1400\nlink delete veth{number}\n"
+            command("ip", "-batch", "-", data=lines)
+        command("ip", "route", "add", "172.7.99.0/24", "via", "10.4.7.99")
+        assert next(iter(watch)) == (Disturbance("route", ip_network("172.7.99.0/24"), "eth0"),)
 
 
 def test_without_rights_it_looks_but_says_that_it_cannot_change(plane: HostDataPlane) -> None:

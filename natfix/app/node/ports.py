@@ -183,7 +183,8 @@ class Disturbance:
 
     Attributes:
         kind: ``route``, ``neighbour``, ``fdb``, ``link``, ``address``; ``lost`` when there was more than could be told.
-            After ``link`` anything on that device may be gone, routes too: the kernel does not tell each of them.
+            After ``link`` anything on that device may be gone, routes too: the kernel does not tell each of them. Devices
+            without an address of their own, such as containers' ends of a bridge, and link-local addresses are not told.
         network: the destination of the route, else None.
         link: the name of the device where it is known, else empty.
     """

@@ -1,4 +1,8 @@
-"""What a notice of the kernel means: a disturbance, an echo of an own write, or nothing."""
+"""What a notice of the kernel means: a disturbance, an echo of an own write, or nothing.
+
+A device without an address of its own, such as a container's end of a bridge, leads no routes: containers that start and end
+wake nobody.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,7 @@ class News:
         self._channel = channel
         self._devices: dict[int, decode.Device] = {}
         self._names: dict[int, str] = {}
+        self._addressed: set[int] = set()
         self._look_anew()
         self._read: Mapping[int, Callable[[bytes, bool], Iterator[Disturbance]]] = {
             n.NEWLINK: self._link,
@@ -65,11 +70,18 @@ class News:
         known = map(decode.device, self._channel.dump(n.GETLINK, encode.ask_links()))
         self._devices = {device.index: device for device in known}
         self._names = {index: device.name for index, device in self._devices.items()}
+        held = map(decode.address, self._channel.dump(n.GETADDR, encode.ask_addresses()))
+        self._addressed = {one.index for one in held if one and one.scope != n.SCOPE_LINK}
 
     def _link(self, body: bytes, there: bool) -> Iterator[Disturbance]:  # noqa: FBT001  (one signature for all kinds)
         device = decode.device(body)
         if body[0]:  # The family: a bridge tells of its ports, which are no devices of their own.
             return
+        if device.index not in self._addressed and device.kind != "vxlan":
+            self._remember(device, there=there)
+            return
+        if not there:
+            self._addressed.discard(device.index)
         with self._own.lock:
             before = self._remember(device, there=there)
             if self._own.ended(device.index) or (there and (_same(before, device) or self._as_made(device))):
@@ -100,13 +112,13 @@ class News:
 
     def _address(self, body: bytes, there: bool) -> Iterator[Disturbance]:  # noqa: FBT001
         held = decode.address(body)
-        if held is None:
+        if held is None or held.scope == n.SCOPE_LINK:
             return
+        self._addressed.add(held.index)
         name = self._names.get(held.index, "")
         address = LinkAddress(name, held.address)
         with self._own.lock:
-            by_itself = held.scope == n.SCOPE_LINK and self._own.device(name) is not None
-            if self._own.ended(held.index) or by_itself:
+            if self._own.ended(held.index):
                 return
             if self._own.is_echo(address, address if there else None, lambda: self._address_now(address, held.index)):
                 return
@@ -143,11 +155,7 @@ class News:
 
 
 def _same(before: decode.Device | None, device: decode.Device) -> bool:
-    if before is None:
+    """Whether nothing changed that counts: of what is no vxlan device, its MAC does not."""
+    if before is None or (before.mac != device.mac and device.kind == "vxlan"):
         return False
-    return (before.name, before.flags & _COUNTS, before.mtu, before.mac) == (
-        device.name,
-        device.flags & _COUNTS,
-        device.mtu,
-        device.mac,
-    )
+    return (before.name, before.flags & _COUNTS, before.mtu) == (device.name, device.flags & _COUNTS, device.mtu)
