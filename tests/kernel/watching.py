@@ -32,6 +32,7 @@ class Watching:
     def __init__(self, on: Host, process: subprocess.Popen[str]) -> None:
         self.on = on
         self.entries: list[dict[str, Any]] = []
+        self.complaints: list[str] = []
         self._process = process
         threading.Thread(target=self._hear, daemon=True).start()
 
@@ -68,8 +69,10 @@ class Watching:
     def _hear(self) -> None:
         assert self._process.stdout
         for line in self._process.stdout:
-            with suppress(ValueError):
+            try:
                 self.entries.append(json.loads(line))
+            except ValueError:
+                self.complaints.append(line)
 
 
 @contextmanager
@@ -91,7 +94,7 @@ def watching(
         watcher = Watching(on, process)
         try:
             until(lambda: watcher.state or process.poll() is not None)
-            assert process.poll() is None, watcher.entries
+            assert process.poll() is None, "".join(watcher.complaints)
             yield watcher
         finally:
             with suppress(AssertionError, KeyError):
