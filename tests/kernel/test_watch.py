@@ -305,6 +305,15 @@ def test_status_shows_the_watcher(host: Host) -> None:
     until(lambda: host.natfix_json("status", *options(NFT))["watcher"]["alive"] is False)
 
 
+@pytest.mark.parametrize(("through", "niceness"), [((), "-15"), (("nice", "-n", "5"), "5")])
+def test_it_runs_before_what_it_competes_with_unless_somebody_told_it_otherwise(
+    host: Host, through: tuple[str, ...], niceness: str
+) -> None:
+    docker_host(host, NFT)
+    with watching(host, *options(NFT), "--no-persist", through=through) as watcher:
+        assert host.run("ps", "-o", "ni=", "-p", str(watcher.pid)).strip() == niceness
+
+
 def test_systemd_is_told_of_readiness_reloads_life_and_the_end(host: Host) -> None:
     docker_host(host, NFT)
     path = host.path("/run/notify")
