@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from natfix.audit.hidden import hidden
 from natfix.audit.hit import Hit
-from natfix.audit.subject import HOOK, Locality, Subject
-from natfix.packets import Fate, Intervals, Outcome, PacketSet, walk
+from natfix.audit.subject import Locality, Subject
+from natfix.packets import Fate, Intervals, Outcome, PacketSet
 from natfix.packets.walk import Visit
 from natfix.ruleset import Rule
 
@@ -25,7 +25,7 @@ def late_exclusion(subject: Subject) -> Iterator[Hit]:
 
 def _overtaken(subject: Subject, locality: Locality, rule: Rule, parts: tuple[PacketSet, ...]) -> Iterator[Hit]:
     """The exclusion *rule*, when as things stand all its packets are surely rewritten and never come to it."""
-    now = tuple(outcome for part in parts for outcome in walk(subject.table, HOOK, part))
+    now = tuple(outcome for part in parts for outcome in subject.sent(part))
     decider = now[0].rule
     rewritten = all(each.fate is Fate.SOURCE_NAT and each.certain for each in now)
     if decider is not None and rewritten and not any(rule == each for part in parts for each, _ in _met(subject, part)):
@@ -58,7 +58,7 @@ def _met(
         if visit.parted.inside and not visit.parted.unknown and not visit.piece.unknown and _is_exclusion(visit.rule, subject):
             found[visit.rule] = (*found.get(visit.rule, ()), *(piece.packets for piece in visit.parted.inside))
 
-    walk(subject.table, HOOK, packets, skip=skip, seen=seen)
+    subject.sent(packets, skip=skip, seen=seen)
     return tuple(found.items())
 
 

@@ -37,7 +37,7 @@ def nat_policy_drop(subject: Subject) -> Iterator[Hit]:
     """A policy of nat POSTROUTING that drops what no rule rewrites or accepts."""
     for locality in subject.localities:
         packets = subject.protected(locality)
-        for outcome in walk(subject.table, HOOK, packets) if packets else ():
+        for outcome in subject.sent(packets) if packets else ():
             if outcome.fate is Fate.DROP and outcome.rule is None and outcome.certain:
                 message = f"drops what {_named(locality)} sends to the rest of the cluster and no rule rewrites"
                 yield Hit(policy(subject.table, HOOK), message, locality=locality, outcomes=(outcome,))

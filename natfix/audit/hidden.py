@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from natfix.audit.hit import Hit
-from natfix.audit.subject import HOOK, Locality, Subject
-from natfix.packets import Fate, Outcome, PacketSet, walk
+from natfix.audit.subject import Locality, Subject
+from natfix.packets import Fate, Outcome, PacketSet
 from natfix.ruleset import Rule
 
 _Found = TypeVar("_Found")
@@ -39,12 +39,12 @@ def hidden(subject: Subject) -> Iterator[Hit]:
 def _layers(subject: Subject, packets: PacketSet) -> Iterator[tuple[Rule, tuple[Outcome, ...], Rule | None]]:
     """What rewrites *packets*, what would if those rules were not there, and so on; with the rule that comes first now."""
     skipped: frozenset[Rule] = frozenset()
-    while hits := _decided(walk(subject.table, HOOK, packets, skip=skipped)):
+    while hits := _decided(subject.sent(packets, skip=skipped)):
         for rule, outcomes in hits.items():
             alone = outcomes
             if not any_certain(outcomes):
                 # It may be in doubt only because of another source NAT rule before it, which hides as much.
-                found = _decided(walk(subject.table, HOOK, packets, skip=skipped | (hits.keys() - {rule}))).get(rule, ())
+                found = _decided(subject.sent(packets, skip=skipped | (hits.keys() - {rule}))).get(rule, ())
                 alone = found if any_certain(found) else outcomes
             first = not skipped and alone is outcomes
             yield rule, alone, None if first else _decider(subject, rule, alone)
@@ -53,7 +53,7 @@ def _layers(subject: Subject, packets: PacketSet) -> Iterator[tuple[Rule, tuple[
 
 def _decider(subject: Subject, rule: Rule, outcomes: Iterable[Outcome]) -> Rule | None:
     """The rule that rewrites these packets as things stand, when it is another than *rule*."""
-    deciding = (other for outcome in outcomes for other in _decided(walk(subject.table, HOOK, outcome.packets)))
+    deciding = (other for outcome in outcomes for other in _decided(subject.sent(outcome.packets)))
     return next((other for other in deciding if other != rule), None)
 
 

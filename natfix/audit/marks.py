@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from natfix.audit.hit import Hit
 from natfix.audit.reach import every_packet
-from natfix.audit.subject import HOOK, Subject
-from natfix.packets import SOURCE_NAT_TARGETS, Outcome, PacketSet, walk
+from natfix.audit.subject import Subject
+from natfix.packets import SOURCE_NAT_TARGETS, Outcome, PacketSet
 from natfix.packets.fields import parse_mark
 from natfix.packets.match import match
 from natfix.ruleset import Rule, Table
@@ -36,7 +36,7 @@ def _waits_for(subject: Subject, rule: Rule) -> int:
     """The bits without which no packet comes to *rule*; 0 when it waits for none, or packets may come all the same."""
     if not any(each.mark for each in subject.rules):
         return 0
-    outcomes = [each for packets in _packets(subject, rule) for each in walk(subject.table, HOOK, packets)]
+    outcomes = [each for packets in _packets(subject, rule) for each in subject.sent(packets)]
     mine = [each for each in outcomes if each.rule is not None and each.rule.line == rule.line]
     if not mine or not all(each.certain for each in mine):
         return 0

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from natfix.audit.hidden import hidden, once
 from natfix.audit.hit import Hit
 from natfix.audit.subject import HOOK, Subject
-from natfix.packets import SOURCE_NAT_TARGETS, Fate, Intervals, Names, Outcome, PacketSet, walk
+from natfix.packets import SOURCE_NAT_TARGETS, Fate, Intervals, Names, Outcome, PacketSet
 from natfix.packets.bits import Bits
 from natfix.packets.match import match
 from natfix.packets.packetset import every_address
@@ -151,7 +151,7 @@ class _Search:
             if first > source[1] or last < source[0] or low > destination[1] or high < destination[0]
         ]
         self.left = _MOST_VISITS
-        return walk(self.subject.table, HOOK, packets, skip=frozenset(apart), seen=self._see)
+        return self.subject.sent(packets, skip=frozenset(apart), seen=self._see)
 
     def _see(self, visit: Visit) -> None:
         """Note who gets a packet; give up where marks and unknown matches part packets without end."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from natfix.audit.facts import HostFacts
-from natfix.packets import Intervals, Names, PacketSet
+from natfix.packets import Intervals, Names, Outcome, PacketSet, walk
 from natfix.packets.bits import Bits
+from natfix.packets.ipset import IpSets
+from natfix.packets.names import EVERY_NAME
+from natfix.packets.walk import Visit
 from natfix.ruleset import Chain, Family, Network, Rule, Ruleset, Table, family_of
 from natfix.ruleset.rule import network_of
 
@@ -48,6 +51,9 @@ class Subject:
         facts: what is known of the host beside its rulesets.
         warnings: what iptables-save warned of in the text.
         dumped: whether *table* and *filtering* are all that a text holds; of a live host only what matters is read.
+        ipsets: the host's sets by their names, as far as they are known.
+        native: whether the table is one of nft's own, put into the words of iptables; its rules know the device packets came
+            in by, which POSTROUTING of iptables does not on every kernel.
         made: what analyses have worked out already, for each other.
     """
 
@@ -60,6 +66,8 @@ class Subject:
     facts: HostFacts = field(default_factory=HostFacts)
     warnings: tuple[str, ...] = ()
     dumped: bool = False
+    ipsets: IpSets = field(default_factory=dict)
+    native: bool = False
     made: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -125,7 +133,18 @@ class Subject:
             source_type=frozenset({"UNICAST"}),
             destination_type=frozenset({"UNICAST"}),
             state=frozenset({"NEW"}),
+            in_interface=Names(locality.bridge or EVERY_NAME) if self.native else None,
         )
+
+    def sent(
+        self,
+        packets: PacketSet,
+        *,
+        skip: frozenset[Rule] = frozenset(),
+        seen: Callable[[Visit], None] | None = None,
+    ) -> tuple[Outcome, ...]:
+        """Send *packets* through the table; see natfix.packets.walk."""
+        return walk(self.table, HOOK, packets, skip=skip, ipsets=self.ipsets, seen=seen)
 
     def in_cluster(self, network: Network) -> bool:
         """Whether *network* is a part, and only a part, of the cluster."""
