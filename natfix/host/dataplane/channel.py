@@ -9,23 +9,17 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import struct
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
 from natfix.errors import HostError
-from natfix.host.dataplane.numbers import ACK, ATTRIBUTE, DUMP, DUMP_INTERRUPTED, REQUEST
+from natfix.host.dataplane.messages import CODE, Request, messages, packed, words
+from natfix.host.dataplane.numbers import ACK, DUMP, DUMP_INTERRUPTED, REQUEST
 
-_HEADER = struct.Struct("=IHHII")
-_CODE = struct.Struct("=i")
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_TYPE_MASK: Final = 0x3FFF
-_NESTED: Final = 0x8000
 _SOL_NETLINK: Final = 270
 _CAP_ACK, _EXT_ACK, _STRICT = 10, 11, 12
-_NLM_F_CAPPED, _NLM_F_ACK_TLVS = 0x100, 0x200
-_ACK_MESSAGE: Final = 1
 _RCVBUFFORCE: Final = 33
 _BUFFER: Final = 1 << 16
 _RECEIVE: Final = 4 << 20
@@ -34,14 +28,6 @@ _TRIES: Final = 10
 _ABSENT: Final = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH})
 # As many answers as fit into a receive buffer that could not be enlarged.
 BATCH: Final = 256
-
-
-class Request(NamedTuple):
-    """One message to the kernel: its kind, its flags beside NLM_F_REQUEST, and what follows its header."""
-
-    kind: int
-    flags: int
-    body: bytes
 
 
 class Refusal(NamedTuple):
@@ -143,93 +129,40 @@ class Channel:
         last = len(batch) - 1
         self._socket.send(
             b"".join(
-                _packed(request, REQUEST | (ACK if place == last else 0), first + place) for place, request in enumerate(batch)
+                packed(request, REQUEST | (ACK if place == last else 0), first + place) for place, request in enumerate(batch)
             )
         )
         done = False
         while not done:
-            for number, flags, sequence, body in _messages(self._socket.recv(_BUFFER)):
+            for number, flags, sequence, body in messages(self._socket.recv(_BUFFER)):
                 if number != _NLMSG_ERROR or not first <= sequence <= self._sequence:
                     continue
                 done |= sequence == self._sequence
-                code = -_CODE.unpack_from(body)[0]
+                code = -CODE.unpack_from(body)[0]
                 if code == errno.EPERM:
                     raise OSError(code, os.strerror(code))
                 if code:
-                    yield sequence - first, Refusal(code, _words(body, flags))
+                    yield sequence - first, Refusal(code, words(body, flags))
 
     def _ask(self, request: Request) -> list[bytes]:
         self._sequence += 1
-        self._socket.send(_packed(request, REQUEST, self._sequence))
+        self._socket.send(packed(request, REQUEST, self._sequence))
         answers: list[bytes] = []
         interrupted = False
         while True:
-            for number, flags, sequence, body in _messages(self._socket.recv(_BUFFER)):
+            for number, flags, sequence, body in messages(self._socket.recv(_BUFFER)):
                 if sequence != self._sequence:
                     continue
                 interrupted |= bool(flags & DUMP_INTERRUPTED)
                 if number not in {_NLMSG_ERROR, _NLMSG_DONE}:
                     answers.append(body)
                     continue
-                code = -_CODE.unpack_from(body)[0]
+                code = -CODE.unpack_from(body)[0]
                 if code:
                     raise OSError(code, os.strerror(code))
                 if interrupted:
                     raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR))
                 return answers
-
-
-def attribute(number: int, value: bytes) -> bytes:
-    """Write one attribute."""
-    return ATTRIBUTE.pack(len(value) + 4, number) + value + b"\0" * (-len(value) % 4)
-
-
-def nested(number: int, *values: bytes) -> bytes:
-    """Write an attribute that holds attributes."""
-    return attribute(number | _NESTED, b"".join(values))
-
-
-def attributes(data: bytes, start: int = 0) -> dict[int, bytes]:
-    """Read the attributes from *start* on; of one that is repeated the last."""
-    found = {}
-    end = len(data) - 4
-    unpack = ATTRIBUTE.unpack_from
-    while start <= end:
-        length, number = unpack(data, start)
-        if length < ATTRIBUTE.size:
-            break
-        found[number & _TYPE_MASK] = data[start + 4 : start + length]
-        start += (length + 3) & ~3
-    return found
-
-
-def notices(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Cut what a listener received into messages: the kind of each, and what follows its header."""
-    return ((number, body) for number, _, _, body in _messages(data))
-
-
-def _packed(request: Request, flags: int, sequence: int) -> bytes:
-    length = _HEADER.size + len(request.body)
-    return _HEADER.pack(length, request.kind, request.flags | flags, sequence, 0) + request.body
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    position = 0
-    end = len(data) - _HEADER.size
-    while position <= end:
-        length, number, flags, sequence, _ = _HEADER.unpack_from(data, position)
-        yield number, flags, sequence, data[position + 16 : position + length]
-        position += max((length + 3) & ~3, _HEADER.size)
-
-
-def _words(body: bytes, flags: int) -> str:
-    """What the kernel says of its refusal: behind the error number and the header of what it refuses (NETLINK_EXT_ACK)."""
-    if not flags & _NLM_F_ACK_TLVS:
-        return ""
-    start = _CODE.size + _HEADER.size
-    if not flags & _NLM_F_CAPPED:
-        start = _CODE.size + ((int(_HEADER.unpack_from(body, _CODE.size)[0]) + 3) & ~3)
-    return attributes(body, start).get(_ACK_MESSAGE, b"").partition(b"\0")[0].decode("utf-8", "replace")
 
 
 def _refused(error: OSError) -> HostError:

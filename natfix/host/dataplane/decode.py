@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from typing import TypeAlias
 
 from natfix.host.dataplane import numbers as n
-from natfix.host.dataplane.channel import attributes
+from natfix.host.dataplane.messages import attributes
 from natfix.routing.links import Link
 from natfix.routing.state import Address, FdbEntry, Neighbour, Network, Route, VxlanDevice
 

@@ -6,7 +6,7 @@ import struct
 from ipaddress import IPv4Address, IPv4Network
 
 from natfix.host.dataplane import numbers as n
-from natfix.host.dataplane.channel import Request, attribute, nested
+from natfix.host.dataplane.messages import Request, attribute, nested
 from natfix.routing.state import Address, FdbEntry, LinkAddress, Neighbour, Network, Route, VxlanDevice
 
 _U32 = struct.Struct("=I")

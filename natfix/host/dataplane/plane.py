@@ -12,7 +12,8 @@ from pathlib import Path
 from natfix.app.node.ports import DataPlane, Failure
 from natfix.host.dataplane import decode, encode, reading
 from natfix.host.dataplane import numbers as n
-from natfix.host.dataplane.channel import Channel, Refusal, Request
+from natfix.host.dataplane.channel import Channel, Refusal
+from natfix.host.dataplane.messages import Request
 from natfix.host.dataplane.own import OwnWrites
 from natfix.host.dataplane.watch import HostDataPlaneWatch
 from natfix.routing.links import Links

@@ -20,7 +20,8 @@ from typing import Final
 from natfix.app.node.ports import DataPlaneWatch, Disturbance
 from natfix.errors import HostError
 from natfix.host.dataplane import numbers as n
-from natfix.host.dataplane.channel import Channel, notices
+from natfix.host.dataplane.channel import Channel
+from natfix.host.dataplane.messages import notices
 from natfix.host.dataplane.news import News
 from natfix.host.dataplane.own import OwnWrites
 
