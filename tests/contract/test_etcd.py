@@ -1,8 +1,11 @@
 """etcd as it is met in the field: several endpoints, certificates, passwords, both of its stores, flannel's own entries."""
 
 import json
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 
 from natfix.app.node.ports import LeaseStore
 from natfix.cli.node_wiring import lease_store
-from natfix.cli.store_options import EtcdApi
+from natfix.cli.store_options import EtcdApi, StoreOrders
 from natfix.errors import ConfigError, ConflictError, HostError, UnsupportedError
 from natfix.host.stores.endpoints import Endpoints, Reply, Request, Service
 from natfix.host.stores.etcd_v2 import EtcdV2Store
@@ -324,3 +327,39 @@ class Counting(Endpoints):
     def ask(self, request: Request) -> Reply:
         self.asked += 1
         return super().ask(request)
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("body", [b"hello", b"{}", b'{"header": {}, "node": {}}', b'{"result": {}}', b"[]"])
+def test_a_server_that_is_no_etcd_is_recognised(api: EtcdApi, body: bytes) -> None:
+    with answering(body) as url:
+        store = lease_store(StoreOrders(etcd_endpoints=url, etcd_api=api))
+        for use in (store.config, store.snapshot, lambda: list(store.watch(1))):
+            with pytest.raises(HostError, match=r"does not answer as|refuses: (status )?200"):
+                use()
+
+
+@contextmanager
+def answering(body: bytes) -> Iterator[str]:
+    """Serve the same answer to every request; gives its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815  (the library calls it so)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the library calls it so)
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, args=[0.02])
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{running.server_address[1]}"
+        finally:
+            running.shutdown()
+            thread.join(60)

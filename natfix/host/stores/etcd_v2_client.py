@@ -112,8 +112,11 @@ def read_answer(reply: Reply) -> Answer:
     told = reply.json() if reply.body[:1] == b"{" else {}
     code = int(told.get("errorCode", 0))
     if reply.status in _OK or code in {KEY_NOT_FOUND, COMPARE_FAILED, NODE_EXIST, EVENT_INDEX_CLEARED}:
+        node = told.get("node") or {}
+        if not (code or node.get("dir") or "modifiedIndex" in node):
+            raise HostError(f"{reply.url} does not answer as etcd would: {shown(reply)}")
         index = reply.headers.get(_INDEX) or told.get("index") or 0
-        return Answer(code, told.get("node") or {}, int(index), str(told.get("action", "")))
+        return Answer(code, node, int(index), str(told.get("action", "")))
     if reply.status == _NO_SUCH_PATH:
         raise UnsupportedError(
             f"the etcd at {reply.url} has no v2 store",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from natfix.errors import HostError, UnsupportedError
-from natfix.host.stores.endpoints import Endpoints, Reply, Request
+from natfix.host.stores.endpoints import Endpoints, Reply, Request, shown
 from natfix.host.stores.layout import Layout
 from natfix.host.stores.login import Login
 from natfix.host.stores.stream import Stream
@@ -126,4 +126,6 @@ def _answer(reply: Reply) -> dict[str, Any]:
     if reply.status != _OK or not isinstance(told, dict):
         words = told.get("message") or told.get("error") if isinstance(told, dict) else None
         raise refusal(reply.url, str(words or f"status {reply.status}"))
+    if not str((told.get("header") or {}).get("revision", "")).isdecimal():
+        raise HostError(f"{reply.url} does not answer as etcd would: {shown(reply)}")
     return told

@@ -117,6 +117,6 @@ def _message(line: bytes, url: str) -> dict[str, Any]:
         said = json.loads(line)
         if "error" in said:
             raise refusal(url, str(said["error"].get("message", said["error"])))
-        return dict(said["result"])
+        return {**said["result"], "header": dict(said["result"]["header"])}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise HostError(f"etcd at {url} does not answer as it should: {line[:80]!r}") from error
