@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from html import escape
+from itertools import groupby
 from typing import Final
 
 from natfix._version import __version__
@@ -17,6 +18,7 @@ from natfix.report.text import count, cure, place_of, verdict
 
 # A page with a thousand pictures shows nobody anything, and the same fault on a thousand hosts looks the same.
 PICTURED: Final = 3
+_DROPPED: Final = ("end", "dropped, and nobody is told")
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _HEAD: Final = f"""\
@@ -108,7 +110,8 @@ def _group(group: Group, number: int) -> Iterator[str]:
 
 def _explained(kind: AuditRule) -> Iterator[str]:
     yield "<details>\n<summary>Why it matters, and what to do</summary>"
-    yield from (f"<p>{_shown(part)}</p>" for part in (*kind.rationale.split("\n\n"), *kind.remediation.split("\n\n")))
+    for part in (*kind.rationale.split("\n\n"), *kind.remediation.split("\n\n")):
+        yield from _prose(part)
     if kind.references:
         references = "".join(f"<li>{_reference(each)}</li>" for each in kind.references)
         yield f"<ul>{references}</ul>"
@@ -130,17 +133,35 @@ def _finding(place: Place, name: str) -> Iterator[str]:
     yield "<dl>"
     if finding.packet:
         yield from _told("packet", _code(str(finding.packet)))
-        yield from _told(
-            "source", f"{finding.packet.source} becomes {_shown(finding.becomes)}" if finding.becomes else "dropped"
-        )
+        end = ("source", f"{finding.packet.source} becomes {_shown(finding.becomes)}") if finding.becomes else _DROPPED
+        yield from _told(*end)
     if finding.unknown:
         yield from _told("depends on", "; ".join(_code(words) for words in finding.unknown))
     if finding.behind:
         yield from _told("behind", f"rule {finding.behind.number} of {_shown(finding.behind.chain)}, which comes first")
-    yield from _told("cure", _shown(cure(finding)))
+    yield from _told("cure", "\n".join(_prose(cure(finding))))
     yield "</dl>"
     yield from _pictures(place, name)
     yield "</article>"
+
+
+def _prose(text: str) -> Iterator[str]:
+    """Words of an audit rule, whose lines end where its file's do, as paragraphs and lists; an item begins with a dash."""
+    for listed, lines in groupby(_items(text), lambda item: item.startswith("- ")):
+        items = [_shown(line.removeprefix("- ")) for line in lines]
+        listing = "".join(f"<li>{item}</li>" for item in items)
+        yield f"<ul>{listing}</ul>" if listed else f"<p>{' '.join(items)}</p>"
+
+
+def _items(text: str) -> list[str]:
+    """The lines of *text*, each item of a list in one."""
+    found: list[str] = []
+    for line in text.split("\n"):
+        if found and found[-1].startswith("- ") and line.startswith(" "):
+            found[-1] += f" {line.strip()}"
+        else:
+            found.append(line)
+    return found
 
 
 def _told(name: str, value: str) -> Iterator[str]:

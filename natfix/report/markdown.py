@@ -69,7 +69,8 @@ def _finding(place: Place) -> Iterator[str]:
         yield f"- way {way}"
     if finding.unknown:
         yield f"- depends on {', '.join(map(_code, finding.unknown))}"
-    yield f"- cure: {_words(' '.join(cure(finding).split()))}"
+    # Lines of a list in it are a list inside this one.
+    yield "\n  ".join(_words(line) for line in f"- cure: {cure(finding)}".split("\n"))
 
 
 def _looked(result: CheckResult) -> Iterator[str]:

@@ -45,9 +45,12 @@ pre{white-space:pre-wrap;background:var(--panel);border-radius:.4rem;padding:.75
 table{border-collapse:collapse;width:100%;margin:.5rem 0}
 caption{text-align:left;color:var(--quiet);padding:.25rem 0}
 th,td{text-align:left;vertical-align:top;padding:.35rem .75rem .35rem 0;border-bottom:1px solid var(--edge)}
+thead th,nav th{overflow-wrap:normal;white-space:nowrap}
 dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.15rem 1rem;margin:.5rem 0}
 dt{color:var(--quiet)}
 dd{margin:0}
+dd>p{margin:0}
+ul{margin:.25rem 0;padding-left:1.25rem}
 summary{cursor:pointer;padding:.4rem 0}
 .quiet{color:var(--quiet)}
 .verdict{border-left:.4rem solid;border-radius:.4rem;padding:.6rem 1rem;font-weight:600}

@@ -81,7 +81,8 @@ def finding_lines(finding: Finding, table: CheckedTable | None = None) -> Iterat
         yield Line(shown(f"  depends  on what natfix cannot evaluate: {'; '.join(finding.unknown)}"))
     if finding.behind is not None:
         yield Line(f"  behind   rule {finding.behind.number} of {finding.behind.chain}, which comes first as long as it stands")
-    yield Line(f"  cure     {cure(finding)}")
+    told = cure(finding).replace("\n", "\n           ")
+    yield Line(f"  cure     {told}")
 
 
 def cluster_lines(clusters: Iterable[ClusterOrigin]) -> Iterator[Line]:
@@ -119,7 +120,7 @@ def cure(finding: Finding) -> str:
         return "natfix apply" + (" deletes it" if finding.kind.fix == "delete" else " excludes the cluster from it")
     if finding.kind.fix != "none":
         return "none by natfix apply, which leaves alone what is only possible: look at what it depends on"
-    return finding.kind.remediation.replace("\n", "\n           ")
+    return finding.kind.remediation
 
 
 def verdict(result: CheckResult) -> Line:

@@ -158,3 +158,14 @@ def test_a_suppressed_finding_is_listed_with_its_reason() -> None:
     assert page.count("svg") == 0
     for words in ("1 suppressed finding", "the <old> host | goes", "2027-03-31", "dump.save, line 3"):
         assert words in page.words
+
+
+def test_lists_in_the_words_of_an_audit_rule_are_lists() -> None:
+    (table,) = looked_at(simple()).tables
+    words = "Ways out;\nno more:\n- one, and\n  the rest of it\n- <two>\nThen look again."
+    finding = replace(table.findings[0], kind=replace(table.findings[0].kind, remediation=words, fix="none"))
+    text = html_text(CheckResult((replace(table, findings=(finding,)),)))
+    assert (
+        "<p>Ways out; no more:</p>\n<ul><li>one, and the rest of it</li><li>&lt;two&gt;</li></ul>\n<p>Then look again.</p>"
+        in text
+    )
