@@ -24,6 +24,8 @@ from measure import NATFIX, Command, Cost, enter_fresh_network, show, verdict
 
 from natfix.cli.node_wiring import lease_store
 from natfix.cli.store_options import EtcdApi, StoreOrders
+from natfix.host.stores.endpoints import Endpoints, Service
+from natfix.host.stores.endpoints import Request as Sent
 from natfix.routing.lease import Attributes
 from natfix.routing.lease_codec import encode_attributes
 
@@ -91,6 +93,13 @@ def snapshot() -> None:
         sys.exit(f"{len(found.leases)} leases were read, not {LEASES}")
 
 
+def bare() -> None:
+    """Let etcd's gateway say the same, and look at none of it."""
+    key = f"{PREFIX}/subnets/".encode()
+    body = json.dumps({"key": b64encode(key).decode(), "range_end": b64encode(key[:-1] + b"0").decode()}).encode()
+    Endpoints(Service("etcd", (URL,))).ask(Sent("POST", "/v3/kv/range", body))
+
+
 def timed(work: Callable[[], None]) -> Cost:
     """What doing it in this process takes."""
     start, before = time.perf_counter(), time.process_time()
@@ -108,6 +117,7 @@ def main() -> None:
         program = Command([*NATFIX, "leases", "--no-expiry", "--etcd-endpoints", URL, "--etcd-api", "v3"])
         runs: dict[str, Callable[[], Cost]] = {
             "snapshot in a process that runs": lambda: timed(snapshot),
+            "the gateway's answer alone, unread": lambda: timed(bare),
             "natfix leases --no-expiry": program.run,
             "etcdctl get --prefix": peer.run,
         }
