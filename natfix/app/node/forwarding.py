@@ -229,11 +229,12 @@ class Forwarding:
             self._schedule.looked(self._ground.clock(), refused=True)
             return
         refused = self._do(operations, whole=True)
-        self._complaints.obstructed(obstacles(actual, wanted, self._backend.domain))
+        lacking = wanted.routes - actual.routes
+        self._complaints.obstructed(obstacles(actual, wanted, self._backend.domain) if lacking else ())
         self._schedule.looked(self._ground.clock(), refused=refused)
         if self._keep_until is not None and start < self._keep_until:
             self._schedule.by(self._keep_until)
-        self._ground.forget(moved(actual.routes, wanted.routes))
+        self._ground.forget(moved(actual.routes, lacking))
         if self.ready:
             self._repaired(sum(one.put for one in operations) - len(self._complaints.refused), start)
         self.ready = True
@@ -272,6 +273,6 @@ def _is_hosts(lease: Lease) -> bool:
 
 def moved(before: Iterable[Route], after: Iterable[Route]) -> tuple[Network, ...]:
     """The networks that a route led to before and leads to in another way now."""
-    old = {route.destination: (route.gateway, route.link) for route in before}
-    there = ((route.destination, (route.gateway, route.link)) for route in after)
-    return tuple(sorted((network for network, way in there if old.get(network, way) != way), key=str))
+    ways = {route.destination: (route.gateway, route.link) for route in after}
+    old = ((route.destination, (route.gateway, route.link)) for route in before) if ways else ()
+    return tuple(sorted((network for network, way in old if ways.get(network, way) != way), key=str))
