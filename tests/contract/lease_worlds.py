@@ -16,7 +16,7 @@ from natfix.host.memory.leases import MemoryLeaseStore
 from natfix.host.stores.endpoints import Endpoints, Service
 from natfix.host.stores.etcd_v2_client import EtcdV2Client
 from natfix.host.stores.tls import Tls
-from tests.etcd import Etcd, etcd, make_certificates
+from tests.etcd import Certificates, Etcd, etcd, make_certificates
 
 # Where the contract is tried; "twin" needs nothing.
 KINDS = [
@@ -142,12 +142,16 @@ def orders(server: Etcd, **more: Any) -> StoreOrders:  # noqa: ANN401  (whatever
 
 @contextmanager
 def world(kind: str, folder: Path) -> Iterator[World]:
-    """Make a world of its own."""
+    """Make a world of its own; *folder* is a new one in that of all tests, which share their certificates."""
     if kind == "twin":
         yield TwinWorld()
         return
-    with etcd(folder / "etcd", tls=make_certificates(folder / "tls") if kind.endswith("tls") else None) as server:
+    with etcd(folder / "etcd", tls=_certificates(folder.parent / "certificates") if kind.endswith("tls") else None) as server:
         yield EtcdWorld(server, EtcdApi(kind[:2]))
+
+
+def _certificates(folder: Path) -> Certificates:
+    return Certificates(folder) if folder.exists() else make_certificates(folder)
 
 
 def _write_often(server: Etcd) -> None:
