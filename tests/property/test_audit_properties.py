@@ -21,7 +21,21 @@ def without(nat: Nat, rule: Rule) -> Nat:
     return replace(nat, chains=chains)
 
 
-@given(nat_tables(unknown=True), st.data())
+@st.composite
+def crowded(draw: st.DrawFn) -> Nat:
+    """A table in which some rules stand twice, or stand behind one that takes more."""
+    nat = draw(nat_tables(unknown=True))
+    full = [name for name, rules in nat.chains.items() if rules]
+    number = max((number for rules in nat.chains.values() for number, _ in rules), default=0)
+    for name in draw(st.lists(st.sampled_from(full), max_size=4)) if full else ():
+        number += 1
+        _, spec = draw(st.sampled_from(nat.chains[name]))
+        wider = draw(st.sampled_from([spec, "-o eth+ -j ACCEPT", "-p tcp -j MASQUERADE", "-j RETURN"]))
+        nat.chains[name].insert(draw(st.integers(0, len(nat.chains[name]))), (number, wider))
+    return nat
+
+
+@given(crowded(), st.data())
 def test_without_a_dead_rule_every_packet_meets_the_same_fate(nat: Nat, data: st.DataObject) -> None:
     dead = [each.rule for each in dead_rules(Subject(nat.table, ()))]
     worlds = st.frozensets(st.sampled_from(nat.unknown)) if nat.unknown else st.just(frozenset[int]())
