@@ -11,7 +11,7 @@ from natfix.app.machine import Machine
 from natfix.app.ports import RulesetStore
 from natfix.app.record import journeys
 from natfix.app.retention import KEPT
-from natfix.app.undone import Undone, undone_of
+from natfix.app.undone import Undone, reminder, undone_of
 from natfix.audit import AuditRule, Finding, Subject, faults
 from natfix.audit.boot import LIVE_CHAINS
 from natfix.errors import UnsupportedError, UsageError
@@ -174,7 +174,7 @@ def _left_alone(undone: Undone, looked: Iterable[Looked], files: Iterable[Planne
     wrong |= {(file.path, "") for file in files}
     for left in undone.told:
         if (left.place, left.rule) in wrong:
-            yield f"left alone, for {left.change} was undone: {left}; correct it again with: natfix apply"
+            yield reminder(left)
 
 
 def _plan_table(store: RulesetStore, looked: Looked, wishes: Wishes, undone: Undone) -> PlannedTable:

@@ -49,6 +49,11 @@ class Undone:
         return all((backend, name) in self.chains for name in plan.chains)
 
 
+def reminder(left: LeftAlone) -> str:
+    """What a person should know who expects natfix to correct something."""
+    return f"left alone, for {left.change} was undone: {left}; correct it again with: natfix apply"
+
+
 def undone_of(known: Iterable[Journey]) -> Undone:
     """What is left alone because of the changes *known*."""
     since = sorted((journey for journey in known if journey.left), key=lambda each: (each.ended or each.at, each.id))

@@ -68,11 +68,22 @@ def _install(modes: Sequence[str], root: str, *, guard: bool, dry_run: bool) -> 
     report = guarding.turn_on(wiring.machine(5), wiring.all_clusters([]), dry_run=dry_run) if guard else None
     turned = report is not None and report.done
     try:
-        return use_case.install(units, wanted, wiring.unit_texts(), guard=turned, dry_run=dry_run), report
+        result = use_case.install(units, wanted, wiring.unit_texts(), guard=turned, dry_run=dry_run)
     except NatfixError:
         if turned:
             guarding.turn_off(wiring.machine(5))
         raise
+    return (_reminding(result) if root == "/" else result), report
+
+
+def _reminding(result: ChangeResult) -> ChangeResult:
+    """Tell of what was undone: what is installed keeps away from it."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    from natfix.app.record import journeys  # noqa: PLC0415
+    from natfix.app.undone import reminder, undone_of  # noqa: PLC0415
+
+    return replace(result, notes=(*result.notes, *map(reminder, undone_of(journeys(wiring.history())).told)))
 
 
 def tell(result: ChangeResult, guard: GuardReport | None, output: Format) -> None:
