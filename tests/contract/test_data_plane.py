@@ -139,6 +139,14 @@ def test_what_is_there_may_be_put_again_and_what_is_gone_deleted_again(stage: St
     assert stage.there() == set()
 
 
+def test_a_route_needs_no_gateway(stage: Stage) -> None:
+    near, near6 = replace(DIRECT, gateway=None), replace(DIRECT6, gateway=None)
+    stage.do(*put(near, near6))
+    assert stage.there() == {near, near6}
+    stage.do(*delete(near, near6))
+    assert stage.there() == set()
+
+
 def test_only_what_is_asked_for_is_read(stage: Stage) -> None:
     stage.do(*put(*ALL))
     four = stage.plane.read(NETWORKS[:1], ["flannel.1", "flannel.9"])

@@ -101,6 +101,16 @@ def test_a_device_that_differs_in_more_is_made_anew_with_all_that_was_on_it(old:
     assert diff(actual, WHOLE) == (delete(old), *put_all(DEVICE, ADDRESS, FDB, NEIGHBOUR, ROUTE))
 
 
+def test_one_device_made_anew_and_another_with_a_new_mac_each_get_back_what_they_lose() -> None:
+    device6 = replace(DEVICE, name="flannel-v6.1", local=ip_address("fd00:4::21"))
+    entry6, neighbour6 = replace(FDB, link="flannel-v6.1"), replace(NEIGHBOUR, link="flannel-v6.1")
+    old, old6 = replace(DEVICE, port=4789), replace(device6, mac="02:00:00:00:00:98")
+    wanted = NetState(frozenset((DEVICE, device6)), neighbours=frozenset((NEIGHBOUR, neighbour6)), fdb=frozenset((FDB, entry6)))
+    actual = replace(wanted, devices=frozenset((old, old6)))
+    put_again = (device6, DEVICE, FDB, neighbour6, NEIGHBOUR)
+    assert diff(actual, wanted) == (delete(old), *put_all(*put_again))
+
+
 def test_what_others_have_is_left_where_it_is() -> None:
     beside = Route(ip_network("172.7.9.0/24"), ip_address("10.4.7.9"), "eth0", protocol=4)
     link_local = LinkAddress("flannel.1", ip_interface("fe80::1/64"))
