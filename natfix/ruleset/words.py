@@ -11,6 +11,8 @@ import re
 from typing import Final, NamedTuple
 
 _STOP: Final = re.compile(r'[ \t"]')
+_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
 class Word(NamedTuple):
@@ -65,22 +67,15 @@ def _read_word(line: str, start: int) -> Word:
     position = found.start() if found else len(line)
     if position == len(line) or line[position] != '"':
         return Word(line[start:position], start, position)
-    parts, stop = _read_quoted(line, position)
-    return Word(line[start:position] + "".join(parts), start, stop, quoted=True)
+    text, stop = _read_quoted(line, position)
+    return Word(line[start:position] + text, start, stop, quoted=True)
 
 
-def _read_quoted(line: str, opened: int) -> tuple[list[str], int]:
-    """Read from the quote at *opened* to the one that closes it; give back the characters and the place after it."""
-    parts: list[str] = []
-    position = opened + 1
-    closed = line.find('"', position)
-    if closed >= 0 and "\\" not in line[position:closed]:
-        return [line[position:closed]], closed + 1
-    while position < len(line) and line[position] != '"':
-        position += line[position] == "\\"
-        parts.append(line[position : position + 1])
-        position += 1
-    if position >= len(line):
+def _read_quoted(line: str, opened: int) -> tuple[str, int]:
+    """Read from the quote at *opened* to the one that closes it; give back the text and the place after it."""
+    found = _QUOTED.match(line, opened)
+    if found is None:
         message = "a quote is opened here and never closed"
         raise WordError(message, opened)
-    return parts, position + 1
+    text = found[1]
+    return _ESCAPED.sub(r"\1", text) if "\\" in text else text, found.end()
