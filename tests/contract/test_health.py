@@ -1,0 +1,60 @@
+"""What the agent tells over HTTP."""
+
+import http.client
+from collections.abc import Iterator
+
+import pytest
+
+from natfix.app.node.health import Health
+from natfix.errors import HostError
+from natfix.host.health import HealthServer
+
+
+class Told:
+    """A server, and what it is to say."""
+
+    def __init__(self, address: str) -> None:
+        self.health = Health(numbers={"peers": 3, "store_up": 1.0})
+        self.address = address
+        self.server = HealthServer(address, 0, lambda: self.health)
+
+    def ask(self, path: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection(self.address, self.server.port, timeout=30)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def told(request: pytest.FixtureRequest) -> Iterator[Told]:
+    made = Told(request.param)
+    yield made
+    made.server.close()
+
+
+def test_flannels_paths_say_alive_and_ready(told: Told) -> None:
+    assert told.ask("/healthz") == (200, "natfix is running\n")
+    assert told.ask("/readyz?verbose") == (200, "natfix is ready\n")
+    told.health = Health(alive=False, missing="no lease yet")
+    assert told.ask("/healthz") == (503, "natfix does not get on\n")
+    assert told.ask("/readyz") == (503, "not ready: no lease yet\n")
+
+
+def test_numbers_are_told_and_who_asks_is_told_its_address(told: Told) -> None:
+    assert told.ask("/metrics") == (200, "natfix_node_peers 3\nnatfix_node_store_up 1\n")
+    assert told.ask("/seen") == (200, f"{told.address}\n")
+    assert told.ask("/")[0] == 404
+
+
+def test_a_port_that_is_taken_is_refused(told: Told) -> None:
+    with pytest.raises(HostError, match=f"health cannot be told on {told.address} port {told.server.port}"):
+        HealthServer(told.address, told.server.port, lambda: told.health)
+
+
+def test_nobody_answers_after_the_end(told: Told) -> None:
+    told.server.close()
+    with pytest.raises(OSError, match="refused"):
+        told.ask("/healthz")
