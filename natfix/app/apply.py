@@ -161,6 +161,7 @@ def _result(planned: Planned, verb: str) -> ChangeResult:
         clusters=planned.clusters,
         remaining=planned.remaining,
         notes=planned.notes,
+        left=planned.left,
     )
 
 

@@ -77,6 +77,7 @@ class Planned:
     tables: tuple[PlannedTable, ...]
     files: tuple[PlannedFile, ...]
     notes: tuple[str, ...] = ()
+    left: bool = False
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
@@ -145,7 +146,8 @@ def plan_change(machine: Machine, wishes: Wishes) -> Planned:
     tables = tuple(_plan_table(store, each, wishes, undone) for store, each in zip(machine.stores, looked, strict=True))
     files, notes = _plan_files(machine, tables, wishes) if wishes.persist else ((), ())
     kept = tuple(file for file in files if file.path not in undone.files)
-    planned = Planned(tables, kept, (*notes, *_left_alone(undone, looked, files)))
+    left = tuple(_left_alone(undone, looked, files))
+    planned = Planned(tables, kept, (*notes, *left), left=bool(left))
     _refuse_guess(planned)
     return planned
 

@@ -91,7 +91,7 @@ def _outcome(result: ChangeResult) -> Iterator[Line]:
     if not result.changes:
         yield Line(
             "nothing to do: no rule that natfix corrects hides a container address"
-            if result.verb == "apply"
+            if result.verb == "apply" and not result.left
             else "nothing to do"
         )
     elif not result.done:

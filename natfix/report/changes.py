@@ -38,6 +38,7 @@ class ChangeResult:
         remaining: findings that natfix does not correct by itself.
         confirm_within: seconds in which ``natfix confirm`` must be said; 0 when it need not.
         notes: what else the reader should know.
+        left: whether something wrong is left alone, as the notes tell.
     """
 
     verb: str
@@ -49,6 +50,7 @@ class ChangeResult:
     remaining: tuple[Finding, ...] = ()
     confirm_within: float = 0
     notes: tuple[str, ...] = ()
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)

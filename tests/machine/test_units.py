@@ -107,6 +107,26 @@ def test_the_host_is_right_after_a_crash_a_socket_activation_and_two_restarts_at
         assert eventually(lambda: right(host)), script
 
 
+def test_what_was_undone_is_left_alone_by_all_that_is_installed(host: DockerHost) -> None:
+    host.output("natfix", "apply")
+    host.output("natfix", "undo")
+    try:
+        told = host.output("natfix", "install", "--watch", "--path", "--drop-in")
+        assert f"was undone: iptables-nft: {host.broad}; correct it again with: natfix apply" in told
+        for _ in range(2):
+            host.output("systemctl", "reset-failed", "docker.service")
+            host.output("systemctl", "restart", "docker.service", "natfix-reapply.service")
+            assert host.broad in host.postrouting()
+        # Once at its start, whatever Docker does then.
+        told = host.journal("--unit=natfix-watch.service")
+        assert told.count(f"iptables-nft: {host.broad}. It is not corrected any more") == 1, told
+    finally:
+        host.output("natfix", "apply")
+    assert right(host)
+    host.restart_docker()
+    assert eventually(lambda: right(host))
+
+
 @pytest.mark.parametrize("mode", ["watch", "path"])
 def test_a_network_that_is_created_is_corrected_too(host: DockerHost, mode: str) -> None:
     host.output("natfix", "install", f"--{mode}")

@@ -42,7 +42,7 @@ def test_undo_says_that_nobody_corrects_it_again(undone: Host) -> None:
 
 def test_what_was_undone_is_left_alone_in_kernel_and_file_and_told(undone: Host) -> None:
     result = restore(undone.machine, (), wishes())
-    assert (result.done, result.changes, undone.done()) == (False, (), [])
+    assert (result.done, result.changes, undone.done(), result.left) == (False, (), [], True)
     (journey,) = journeys(undone.history)
     assert result.notes == (
         f"left alone, for {journey.id} was undone: iptables-nft: -A POSTROUTING {BROAD}; correct it again with: natfix apply",

@@ -92,6 +92,11 @@ def test_what_is_left_alone_is_told_with_the_way_out() -> None:
     )
 
 
+def test_beside_what_is_left_alone_nothing_claims_that_all_is_right() -> None:
+    result = ChangeResult("apply", done=False, notes=("left alone",), left=True)
+    assert plain(change_lines(result)) == "note: left alone\nnothing to do\n"
+
+
 def test_what_waits_says_for_what() -> None:
     waiting = (replace(PAST, state="waiting"), replace(PAST, id="2", state="started"))
     assert plain(status_lines(Status((), waiting=waiting))) == (
