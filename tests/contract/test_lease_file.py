@@ -180,6 +180,29 @@ def test_entries_that_are_no_leases_are_told(path: Path) -> None:
     assert len(found.unreadable) == 2
 
 
+def test_versions_rise_and_stay_with_what_stays(path: Path) -> None:
+    store = at(path)
+    kept = store.reserve(SUBNET, HOST)
+    other = store.reserve(DUAL)
+    assert other.revision > kept.revision
+    changed = store.renew(other, VXLAN, seconds=1)
+    assert changed.revision > other.revision
+    at(path).reserve(Subnet(IPv4Network("172.7.9.0/24")))
+    _, first, second = store.snapshot().leases
+    assert (first, second) == (kept, changed)
+    store.configure(CONFIG, expected=None)
+    assert min(lease.revision for lease in store.snapshot().leases) > changed.revision
+
+
+def test_a_watch_tells_first_what_has_changed_since_the_snapshot(path: Path) -> None:
+    store = at(path)
+    before = store.snapshot().revision
+    at(path).reserve(SUBNET)
+    with Listener(store, before) as listener:
+        (put,) = listener.changes(1)
+    assert (put.kind, put.lease.subnet) == ("put", SUBNET)
+
+
 def test_a_watch_hears_of_a_file_that_is_replaced_linked_or_removed_by_hand(path: Path) -> None:
     store = at(path)
     other = path.with_name("other.json")

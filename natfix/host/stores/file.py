@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -13,7 +14,7 @@ from natfix.app.node.ports import LeaseStore
 from natfix.app.ports import Files
 from natfix.errors import ConflictError, HostError, UnsupportedError
 from natfix.host.refusals import refusal
-from natfix.host.stores.file_text import LeaseText
+from natfix.host.stores.file_text import Edition, LeaseText
 from natfix.host.stores.file_watch import FileLeaseWatch
 from natfix.routing.lease import Attributes, Lease, Snapshot
 from natfix.routing.subnet import Subnet
@@ -32,10 +33,12 @@ class FileLeaseStore(LeaseStore):
     def __init__(self, path: str, files: Files) -> None:
         self._path = os.path.abspath(path)  # noqa: PTH100  (pathlib costs start-up time)
         self._files = files
+        self._seen = Edition()
+        self._seeing = threading.Lock()
 
     def config(self) -> str | None:
         """Read the network's configuration."""
-        return _spelled(self._read().config)
+        return _spelled(self._look().text.config)
 
     def configure(self, text: str, *, expected: str | None) -> None:
         """Write the network's configuration in place of *expected*."""
@@ -53,7 +56,7 @@ class FileLeaseStore(LeaseStore):
 
     def snapshot(self, *, expiry: bool = False) -> Snapshot:  # noqa: ARG002  (nothing expires)
         """Read every entry."""
-        return self._read().snapshot()
+        return self._look().snapshot()
 
     def create(self, subnet: Subnet, attributes: Attributes, *, seconds: float) -> Lease:  # noqa: ARG002
         """Refuse to: the other hosts' files would not say so."""
@@ -65,12 +68,12 @@ class FileLeaseStore(LeaseStore):
 
     def renew(self, lease: Lease, attributes: Attributes, *, seconds: float) -> Lease:  # noqa: ARG002
         """Write down what a host tells of itself, if the file does not say so already."""
-        held = self._held(self._read(), lease)
+        held = _unchanged(self._look(), lease)
         if attributes == held.attributes:
             return held
 
         def change(said: LeaseText) -> LeaseText:
-            self._held(said, lease)
+            _unchanged(self._seen.followed_by(said), lease)
             return said.with_lease(lease.subnet, attributes)
 
         return self._put(lease, change)
@@ -89,17 +92,25 @@ class FileLeaseStore(LeaseStore):
         """Strike an entry out."""
 
         def change(said: LeaseText) -> LeaseText:
-            self._held(said, lease)
+            _unchanged(self._seen.followed_by(said), lease)
             return said.without(lease.subnet)
 
         self._change(change)
 
     def watch(self, revision: int) -> FileLeaseWatch:
         """Hear of every change after *revision*."""
-        return FileLeaseWatch(self._path, self.snapshot, revision)
+        return FileLeaseWatch(self._path, self._look, self._seen if self._seen.number == revision else None)
+
+    def _look(self) -> Edition:
+        return self._take(self._read())
 
     def _read(self) -> LeaseText:
         return LeaseText.parse(self._files.read(self._path), self._path)
+
+    def _take(self, text: LeaseText) -> Edition:
+        with self._seeing:
+            self._seen = self._seen.followed_by(text)
+            return self._seen
 
     def _put(self, lease: Lease, change: Callable[[LeaseText], LeaseText]) -> Lease:
         found = self._change(change).lease(lease.subnet)
@@ -107,12 +118,12 @@ class FileLeaseStore(LeaseStore):
             raise HostError(f"{self._path} does not hold what was written")
         return found
 
-    def _change(self, change: Callable[[LeaseText], LeaseText]) -> LeaseText:
+    def _change(self, change: Callable[[LeaseText], LeaseText]) -> Edition:
         """Change the file, one natfix after the other."""
         with self._alone():
             after = change(self._read())
             self._files.replace(self._path, after.render(), mode=0o644)
-            return after
+            return self._take(after)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -128,11 +139,17 @@ class FileLeaseStore(LeaseStore):
         finally:
             os.close(handle)
 
-    def _held(self, said: LeaseText, lease: Lease) -> Lease:
-        found = said.lease(lease.subnet)
-        if found is None or found.revision != lease.revision:
-            raise ConflictError(f"the lease of {lease.subnet} is gone or another's; nothing was changed")
-        return found
+
+def _unchanged(now: Edition, lease: Lease) -> Lease:
+    """Give what is said of a subnet; it must be what the lease says, whatever its revision, which counts in one process alone.
+
+    Raises:
+        ConflictError: it is not.
+    """
+    found = now.lease(lease.subnet)
+    if found is None or found.attributes != lease.attributes:
+        raise ConflictError(f"the lease of {lease.subnet} is gone or another's; nothing was changed")
+    return found
 
 
 def _spelled(config: object) -> str | None:

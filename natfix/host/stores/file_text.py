@@ -62,15 +62,6 @@ class LeaseText:
         told["subnets"] = dict(sorted(self.subnets.items()))
         return (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogateescape")
 
-    def snapshot(self) -> Snapshot:
-        """All entries, which never expire."""
-        found = take_snapshot(map(self._entry, self.subnets), _revision(self.config, self.subnets))
-        return replace(found, leases=tuple(map(self._completed, found.leases)))
-
-    def lease(self, subnet: Subnet) -> Lease | None:
-        """What is said of a subnet."""
-        return self._completed(decode_entry(self._entry(subnet.key))[0]) if subnet.key in self.subnets else None
-
     def with_lease(self, subnet: Subnet, attributes: Attributes) -> LeaseText:
         """The same, with this said of a subnet."""
         told = json.loads(encode_attributes(attributes))
@@ -83,11 +74,11 @@ class LeaseText:
         """The same, without a subnet."""
         return replace(self, subnets={key: said for key, said in self.subnets.items() if key != subnet.key})
 
-    def _entry(self, key: str) -> Entry:
-        said = self.subnets[key]
-        return Entry(key, json.dumps(said), _revision(key, said), reserved=True)
+    def entry(self, key: str, revision: int) -> Entry:
+        """One key as another store would tell it."""
+        return Entry(key, json.dumps(self.subnets[key]), revision, reserved=True)
 
-    def _completed(self, lease: Lease) -> Lease:
+    def completed(self, lease: Lease) -> Lease:
         """Say of a host that has an address how it is reached, where that needs nothing else."""
         said = lease.attributes
         if said.backend_type or not (said.public_ip or said.public_ipv6) or not self._is_plain():
@@ -97,6 +88,43 @@ class LeaseText:
     def _is_plain(self) -> bool:
         pairs = dict(_folded(self.config))
         return str(dict(_folded(pairs.get("backend"))).get("type", "")).lower() == _PLAIN_BACKEND
+
+
+_NOTHING = LeaseText()
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """One of the texts that a file has held while somebody looked, and how many of them there were before.
+
+    Attributes:
+        text: what it says.
+        number: rises with each new text.
+        since: for each key the number of the first edition that says the same of it.
+    """
+
+    text: LeaseText = _NOTHING
+    number: int = 1
+    since: Mapping[str, int] = field(default_factory=dict)
+
+    def followed_by(self, text: LeaseText) -> Edition:
+        """What the file holds now; this very edition when that is the same."""
+        if text == self.text:
+            return self
+        before = self.text.subnets if text.config == self.text.config else {}
+        kept = {key: self.since[key] for key, said in text.subnets.items() if key in before and before[key] == said}
+        return Edition(text, self.number + 1, {key: kept.get(key, self.number + 1) for key in text.subnets})
+
+    def snapshot(self) -> Snapshot:
+        """All entries, which never expire."""
+        found = take_snapshot((self.text.entry(key, self.since[key]) for key in self.text.subnets), self.number)
+        return replace(found, leases=tuple(map(self.text.completed, found.leases)))
+
+    def lease(self, subnet: Subnet) -> Lease | None:
+        """What is said of a subnet."""
+        if subnet.key not in self.since:
+            return None
+        return self.text.completed(decode_entry(self.text.entry(subnet.key, self.since[subnet.key]))[0])
 
 
 def _folded(said: object) -> Iterator[tuple[str, Any]]:
@@ -111,11 +139,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
     return made
-
-
-def _revision(*said: object) -> int:
-    """A number that another text hardly has, for compare-and-swap; never 0."""
-    import hashlib  # noqa: PLC0415
-
-    text = json.dumps(said, sort_keys=True).encode("utf-8", "surrogateescape")
-    return int.from_bytes(hashlib.sha256(text).digest()[:6], "big") + 1

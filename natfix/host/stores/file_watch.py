@@ -9,6 +9,7 @@ from typing import Final
 
 from natfix.app.node.ports import LeaseWatch
 from natfix.errors import ConflictError, HostError
+from natfix.host.stores.file_text import Edition
 from natfix.host.watch.inotify import CLOSE_WRITE, CREATE, DELETE, MOVED_FROM, MOVED_TO, Inotify
 from natfix.routing.lease import Change, Lease, Snapshot
 
@@ -24,13 +25,13 @@ class FileLeaseWatch(LeaseWatch):
     Args:
         path: of the file.
         look: reads it.
-        revision: what is known already.
+        known: what is known already; None when nobody remembers.
     """
 
-    def __init__(self, path: str, look: Callable[[], Snapshot], revision: int) -> None:
+    def __init__(self, path: str, look: Callable[[], Edition], known: Edition | None) -> None:
         self._path = path
         self._look = look
-        self._revision = revision
+        self._known = known
         self._woken, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def __iter__(self) -> Iterator[Sequence[Change]]:
@@ -40,14 +41,17 @@ class FileLeaseWatch(LeaseWatch):
             folder = os.path.dirname(self._path)  # noqa: PTH120  (pathlib costs start-up time)
             if notices.add(folder, _CHANGES) is None:
                 raise HostError(f"the folder of {self._path} cannot be watched", hint="Is it there?")
-            known = self._look()
-            if known.revision != self._revision:
+            if self._known is None:
                 raise ConflictError(f"{self._path} was changed before it was watched")
+            # What has changed since then comes first.
+            known, found = self._known.snapshot(), self._look().snapshot()
             yield ()
-            while self._wait(notices):
-                found = self._look()
-                yield tuple(_changes(known, found))
+            while not self._is_closed():
+                if changes := tuple(_changes(known, found)):
+                    yield changes
                 known = found
+                self._wait(notices)
+                found = self._look().snapshot()
         finally:
             notices.close()
 
@@ -63,14 +67,13 @@ class FileLeaseWatch(LeaseWatch):
     def _is_closed(self) -> bool:
         return bool(select.select([self._woken], [], [], 0)[0])
 
-    def _wait(self, notices: Inotify) -> bool:
-        """Wait for a change or until somebody says that it is enough; tell which."""
+    def _wait(self, notices: Inotify) -> None:
+        """Wait for a change, or until somebody says that it is enough."""
         waiting = select.poll()
         for handle in (self._woken, notices.fileno()):
             waiting.register(handle, select.POLLIN)
         waiting.poll(_IDLE)
         list(notices.read())
-        return not self._is_closed()
 
 
 def _changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:
