@@ -1,12 +1,13 @@
 from collections.abc import Sequence
+from datetime import date
 from ipaddress import ip_interface
 
 import pytest
 
-from natfix.app.check import check_host, check_texts, look_at_host
+from natfix.app.check import check_host, check_texts, look_at_host, look_at_text, telling
 from natfix.app.cluster import Cluster
 from natfix.app.ports import Interface, Route
-from natfix.audit import Severity
+from natfix.audit import Catalogue, HostFacts, Severity, Suppression, Suppressions
 from natfix.errors import RulesetSyntaxError, UsageError
 from natfix.host.memory.network import MemoryLinks
 from natfix.report.model import CheckResult
@@ -146,3 +147,26 @@ def test_a_cluster_is_told_with_its_origin() -> None:
     guess = Cluster((parse_network("172.7.0.0/16"),), "1 route to a peer", guessed=True)
     (origin,) = check(Table(NFT4, [], BROAD), clusters=(guess,)).clusters
     assert (origin.origin, origin.guessed) == ("1 route to a peer", True)
+
+
+def test_the_addresses_of_a_host_tell_that_an_answer_will_not_come_back() -> None:
+    snat = "-s 172.7.21.0/24 ! -d 172.7.0.0/16 ! -o docker0 -j SNAT --to-source {}"
+    mine = str(ETH0.addresses[0].ip)
+    assert check(Table(NFT4, [], snat.format(mine))).findings == ()
+    (finding,) = check(Table(NFT4, [], snat.format("192.0.2.9"))).findings
+    assert (finding.kind.id, finding.certain) == ("NAT015", False)
+
+
+def test_facts_of_the_host_that_a_text_comes_from_have_a_say() -> None:
+    text = parse(nat(CORRECTED).encode(), "dump.save")
+    facts = HostFacts(settings={"net.ipv4.ip_forward": "0"})
+    (finding,) = look_at_text(text, (CLUSTER4,), CATALOGUE, facts=facts).findings
+    assert finding.kind.id == "HOS001"
+
+
+def test_what_was_suppressed_is_counted_and_told() -> None:
+    day = date(2026, 11, 23)
+    decided = Suppressions((Suppression("NAT001", "the old wing", day),), day)
+    result = check_texts([parse(nat(BROAD).encode(), "dump.save")], (CLUSTER4,), Catalogue(tuple(CATALOGUE), decided))
+    assert (result.findings, result.left_out) == ((), 1)
+    assert telling(result, decided).notes == ("1 finding suppressed by NAT001 until 2026-11-23: the old wing",)
