@@ -19,6 +19,7 @@ from natfix.app.machine import Machine
 from natfix.app.planning import Wishes
 from natfix.app.ports import Filters, Processes
 from natfix.app.record import FileChange, Journey, new_id
+from natfix.audit import faults
 from natfix.errors import HostError, NatfixError, UsageError
 from natfix.plan import text_diff
 from natfix.plan.daemon_json import set_option
@@ -110,7 +111,7 @@ def write_switch(host: DockerHost, wishes: Wishes, *, insist: bool = False) -> A
 def plan_advice(host: DockerHost, wishes: Wishes) -> Planned:
     """Look at the host and put the advice together."""
     machine = host.machine
-    looked = look_at_host(machine.stores, wishes.clusters, machine.links, wishes.catalogue, filters=host.filters)
+    looked = look_at_host(machine.stores, wishes.clusters, machine.links, faults(wishes.catalogue), filters=host.filters)
     daemon = read_daemon(machine.files, host.processes)
     known, notes = _known(host.docker)
     networks = tuple(network_advice(looked, daemon, known))
