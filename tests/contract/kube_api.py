@@ -27,7 +27,7 @@ class KubeApi:
         requests: method and path of each.
     """
 
-    def __init__(self, tls: Certificates | None = None) -> None:
+    def __init__(self, tls: Certificates | None = None, host: str = "127.0.0.1") -> None:
         self.token = ""
         self.forbidden: set[str] = set()
         self.requests: list[tuple[str, str]] = []
@@ -37,14 +37,14 @@ class KubeApi:
         self._revision = 100
         self._forgotten = 0
         self._connections = 0
-        self._server = _Server(self)
+        self._server = _Server(self, host)
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(tls.server, tls.server_key)
             context.load_verify_locations(tls.ca)
             context.verify_mode = ssl.CERT_REQUIRED
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"http{'s' if tls else ''}://{host}:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=[0.02])
         self._thread.start()
 
@@ -166,8 +166,8 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, api: KubeApi) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, api: KubeApi, host: str) -> None:
+        super().__init__((host, 0), _Handler)
         self.api = api
 
 
@@ -228,9 +228,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def kube_api(tls: Certificates | None = None) -> Iterator[KubeApi]:
-    """Serve the API on a free port of loopback; with *tls* to those alone who show the client's certificate."""
-    api = KubeApi(tls)
+def kube_api(tls: Certificates | None = None, host: str = "127.0.0.1") -> Iterator[KubeApi]:
+    """Serve the API on a free port of this thread's namespace; with *tls* to those alone who show the client's certificate."""
+    api = KubeApi(tls, host)
     try:
         yield api
     finally:
