@@ -170,3 +170,20 @@ def test_what_was_suppressed_is_counted_and_told() -> None:
     result = check_texts([parse(nat(BROAD).encode(), "dump.save")], (CLUSTER4,), Catalogue(tuple(CATALOGUE), decided))
     assert (result.findings, result.left_out) == ((), 1)
     assert telling(result, decided).notes == ("1 finding suppressed by NAT001 until 2026-11-23: the old wing",)
+
+
+def test_a_host_is_pictured_as_it_is_and_as_apply_would_leave_it() -> None:
+    looked = look_at_host([Table(NFT4, [], BROAD, MARKED)], (CLUSTER4,), MemoryLinks((DOCKER0, ETH0), ()), CATALOGUE)
+    (plain,), (pictured,) = check_host(looked).tables, check_host(looked, charts=True).tables
+    assert plain.charts == ()
+    (drawn,) = pictured.charts
+    assert drawn is not None
+    assert drawn.after is not None
+    assert (drawn.before.good, drawn.after.good) == (False, True)
+    assert [row.mark for row in drawn.after.box.rows] == ["new", ""]
+
+
+def test_a_text_is_pictured_when_somebody_asks() -> None:
+    ruleset = parse(nat(BROAD).encode(), "dump.save")
+    assert look_at_text(ruleset, (CLUSTER4,), CATALOGUE).tables[0].charts == ()
+    assert len(look_at_text(ruleset, (CLUSTER4,), CATALOGUE, charts=True).tables[0].charts) == 1
