@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from natfix.app.check import look_at_host
-from natfix.app.cluster import subnet_envs
+from natfix.app.cluster import SUBNET_AGENTS, subnet_envs
 from natfix.app.daemon import Daemon, read_daemon
 from natfix.app.docker_networks import MODE, OPTION, network_advice
 from natfix.app.docker_ports import Docker, DockerNetwork
@@ -144,7 +144,7 @@ def _known(docker: Docker) -> tuple[Mapping[str, DockerNetwork], tuple[str, ...]
 
 def _masquerader(host: DockerHost) -> str:
     """Who masquerades what leaves the cluster, when it is not Docker; empty when nobody is known to."""
-    daemons = host.processes.running("flanneld")
+    daemons = host.processes.running(*SUBNET_AGENTS)
     for place, env in subnet_envs(host.machine.files, daemons):
         if env.settings.get("FLANNEL_IPMASQ") == "true":
             return f"flannel masquerades what leaves the cluster (FLANNEL_IPMASQ=true in {place})"

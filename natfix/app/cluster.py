@@ -23,9 +23,12 @@ from natfix.routing.cidrs import merge, read_cidrs
 from natfix.routing.subnet_env import DEFAULT_PATH, NETWORK_KEYS, SubnetEnv
 from natfix.ruleset import Family, Network, family_of
 
-__all__ = ["Cluster", "find_cluster", "parse_cidrs", "told_cluster"]
+__all__ = ["SUBNET_AGENTS", "Cluster", "find_cluster", "parse_cidrs", "told_cluster"]
 
 OPTION: Final = "--cluster-cidr"
+# What leases a subnet and writes it down: flannel's agent, and natfix node run under natfix's own name.
+SUBNET_AGENTS: Final = ("flanneld", "natfix")
+_SUBNET_FILE: Final = b"FLANNELD_SUBNET_FILE"
 _PROXY_PATHS: Final = ("/var/lib/kube-proxy/config.conf", "/etc/kubernetes/kube-proxy.yaml")
 _KUBELET_PATHS: Final = ("/var/lib/kubelet/config.yaml", "/etc/kubernetes/kubelet.yaml")
 
@@ -105,7 +108,7 @@ def _answers(given: Sequence[str], files: Files, processes: Processes, links: Li
     yield from _by_family(parse_cidrs(given, OPTION), OPTION)
     config = read_config(files)
     yield from _by_family(config.cluster_cidrs, config.source)
-    daemons = processes.running("flanneld", "kube-proxy", "kube-controller-manager", "kubelet")
+    daemons = processes.running(*SUBNET_AGENTS, "kube-proxy", "kube-controller-manager", "kubelet")
     yield from _from_flannel(files, daemons)
     yield from _from_kubernetes(files, daemons)
     yield from _from_routes(links)
@@ -130,13 +133,13 @@ def _from_flannel(files: Files, daemons: Iterable[Process]) -> Iterator[Cluster]
 
 
 def subnet_envs(files: Files, daemons: Iterable[Process]) -> Iterator[tuple[str, SubnetEnv]]:
-    """The files of the flannelds that run, several of them with several networks; else the one at its usual place.
+    """The files of the agents that run, several of them with several networks; else the one at its usual place.
 
-    A flanneld that writes elsewhere has left the file at the usual place to an older one, so that one does not count then.
+    An agent that writes elsewhere has left the file at the usual place to an older one, so that one does not count then.
     """
     nowhere = True
     for process in daemons:
-        path = flag(process.arguments, "subnet-file") if process.program == "flanneld" else ""
+        path = _subnet_file(process, files)
         data = _read_as(process, files, path) if path else None
         if data is not None:
             nowhere = False
@@ -144,6 +147,18 @@ def subnet_envs(files: Files, daemons: Iterable[Process]) -> Iterator[tuple[str,
     data = _read(files, DEFAULT_PATH) if nowhere else None
     if data is not None:
         yield DEFAULT_PATH, SubnetEnv.parse(data)
+
+
+def _subnet_file(process: Process, files: Files) -> str:
+    """Where an agent was told to write its subnet; empty when it was not told, or it is no agent."""
+    if process.program not in SUBNET_AGENTS:
+        return ""
+    told = flag(process.arguments, "subnet-file")
+    if told:
+        return told
+    variables = (_read(files, f"/proc/{process.pid}/environ") or b"").split(b"\0")
+    values = (one.partition(b"=")[2] for one in variables if one.startswith(_SUBNET_FILE + b"="))
+    return next(values, b"").decode("utf-8", "surrogateescape")
 
 
 def _from_kubernetes(files: Files, daemons: Sequence[Process]) -> Iterator[Cluster]:

@@ -60,7 +60,10 @@ def run_agent(orders: AgentOrders) -> None:
     from natfix.app.node.follow import PlaneFollower, StoreFollower  # noqa: PLC0415
     from natfix.app.node.health import Health  # noqa: PLC0415
     from natfix.app.node.opening import open_node  # noqa: PLC0415
+    from natfix.host.processes import rename_this  # noqa: PLC0415
 
+    # natfix check finds the cluster by the agent's subnet.env, also when it was started as python -m natfix.
+    rename_this("natfix")
     inbox = _inbox()
     holder: list[Callable[[], Health]] = [lambda: Health(missing="no lease yet")]
 

@@ -1,6 +1,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ import pytest
 
 from natfix.app.ports import Process, Processes
 from natfix.host.memory.network import MemoryProcesses
-from natfix.host.processes import HostProcesses
+from natfix.host.processes import HostProcesses, rename_this
 
 FLANNELD = ("/opt/bin/flanneld", "--subnet-file=/data/subnet.env", "--odd=\udcff")
 CONTROLLER = ("kube-controller-manager", "--cluster-cidr=172.7.0.0/16")
@@ -85,3 +86,9 @@ def test_on_this_host_a_daemon_of_root_counts_and_one_in_disguise_does_not(tmp_p
         assert HostProcesses().running(path.name) == (Process(pid, path.name, (str(path), "60")),)
     with program(path, "unshare", "--net"):
         assert HostProcesses().running(path.name) == ()
+
+
+def test_a_process_can_take_a_name(tmp_path: Path) -> None:
+    rename_this("natfix", str(tmp_path))
+    script = "from natfix.host.processes import rename_this; rename_this('natfix'); print(open('/proc/self/comm').read())"
+    assert subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout == "natfix\n\n"

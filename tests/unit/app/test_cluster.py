@@ -151,6 +151,20 @@ class TestFlannel:
         )
         assert host.told() == [("172.7.0.0/16", "FLANNEL_NETWORK in subnet.env of flanneld (pid 900)")]
 
+    def test_the_agent_of_natfix_is_one_too(self) -> None:
+        host = Host(
+            {"/proc/900/cwd/subnet.env": SUBNET_ENV},
+            daemons=(daemon("natfix check", 800), daemon("natfix node run --subnet-file=./subnet.env", 900)),
+        )
+        assert host.told() == [("172.7.0.0/16", "FLANNEL_NETWORK in ./subnet.env of natfix (pid 900)")]
+
+    def test_a_path_may_stand_in_its_environment(self) -> None:
+        host = Host(
+            {"/run/a.env": SUBNET_ENV, "/proc/900/environ": b"A=1\0FLANNELD_SUBNET_FILE=/run/a.env\0"},
+            daemons=(daemon("natfix node run", 900),),
+        )
+        assert host.told() == [("172.7.0.0/16", "FLANNEL_NETWORK in /run/a.env of natfix (pid 900)")]
+
     def test_the_usual_place_counts_when_flanneld_has_not_written_yet(self) -> None:
         host = Host({RUN: SUBNET_ENV}, daemons=(daemon("./flanneld --subnet-file=subnet.env", 900),))
         assert host.told() == [("172.7.0.0/16", "FLANNEL_NETWORK in /run/flannel/subnet.env")]
