@@ -104,10 +104,10 @@ class Subnet:
     def place(self) -> tuple[int, int, int, int]:
         """What subnets are sorted by."""
         ipv4, ipv6 = self.ipv4, self.ipv6
-        return (
-            *((0, 0) if ipv4 is None else (int(ipv4.network_address), ipv4.prefixlen)),
-            *((0, 0) if ipv6 is None else (int(ipv6.network_address), ipv6.prefixlen)),
-        )
+        number, length = (0, 0) if ipv4 is None else (int(ipv4.network_address), ipv4.prefixlen)
+        if ipv6 is None:
+            return number, length, 0, 0
+        return number, length, int(ipv6.network_address), ipv6.prefixlen
 
 
 def _plain_network(key: str) -> IPv4Network | None:

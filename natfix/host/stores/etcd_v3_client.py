@@ -91,7 +91,7 @@ class EtcdV3Client:
 def entry_of(kv: Mapping[str, str], layout: Layout, expires: float | None = None) -> Entry:
     """Read one key and its value as the gateway shows them."""
     return Entry(
-        key=layout.name(a2b_base64(kv["key"]).decode("utf-8", "replace")),
+        key=str(a2b_base64(kv["key"])[len(layout.subnets) :], "utf-8", "replace"),
         value=a2b_base64(kv.get("value", "")),
         revision=int(kv.get("mod_revision", "0")),
         reserved="lease" not in kv,
