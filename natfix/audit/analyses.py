@@ -25,7 +25,7 @@ from natfix.audit.kernel import (
     strict_reverse_path,
 )
 from natfix.audit.marks import unset_mark
-from natfix.audit.neighbours import family_left_out, split_backends
+from natfix.audit.neighbours import family_left_out, split_backends, unreadable_table
 from natfix.audit.reach import contradicted_rule, duplicate_rule, never_matches, redundant_rule
 from natfix.audit.subject import Subject, bridge_of, excluded_destination
 from natfix.packets import SOURCE_NAT_TARGETS, Intervals
@@ -185,6 +185,7 @@ ANALYSES: Mapping[str, Analysis] = MappingProxyType(
         "frozen-chains": frozen_chains,
         "brought-back": brought_back,
         "split-backends": split_backends,
+        "unreadable-table": unreadable_table,
         "family-left-out": family_left_out,
     }
 )

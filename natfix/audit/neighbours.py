@@ -23,6 +23,15 @@ def split_backends(subject: Subject) -> Iterator[Hit]:
             yield Hit(mine, f"{other.source} holds source NAT rules too, and the kernel asks both")
 
 
+def unreadable_table(subject: Subject) -> Iterator[Hit]:
+    """Tables that iptables-save could not print, because rules in them were written with nft."""
+    for warning in subject.warnings:
+        if warning.startswith("Table `"):
+            name = warning.removeprefix("Table `").partition("'")[0]
+            message = f"what the table {name} drops, accepts or marks is not in this text, and is not judged"
+            yield Hit(Statement("", f"# {warning}"), message, table=name)
+
+
 def family_left_out(subject: Subject) -> Iterator[Hit]:
     """IPv6 rules of bridges whose IPv4 rules are corrected, while nobody has named the cluster's IPv6 network."""
     if subject.family is not Family.IPV6 or subject.cluster:

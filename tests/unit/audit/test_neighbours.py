@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from natfix.audit import Subject
-from natfix.audit.neighbours import family_left_out, split_backends
+from natfix.audit.neighbours import family_left_out, split_backends, unreadable_table
 from natfix.audit.subject import subject_of
 from natfix.ruleset import Family, Table, parse, parse_network
 from tests.unit.audit.subjects import BROAD, CORRECTED
@@ -46,6 +46,17 @@ def test_a_text_says_itself_that_it_is_a_half() -> None:
     assert made is not None
     (hit,) = split_backends(made)
     assert (str(hit.rule), hit.rule.chain, hit.rule.line) == (f"# {warning}", "", 0)
+
+
+def test_a_table_that_could_not_be_printed_is_named() -> None:
+    text = "# Table `mangle' is incompatible, use 'nft' tool.\n# Warning: one\n*nat\n:POSTROUTING ACCEPT [0:0]\nCOMMIT\n"
+    made = subject_of(parse(text.encode(), "x"), Family.IPV4, [])
+    assert made is not None
+    (hit,) = unreadable_table(made)
+    assert (hit.table, hit.message) == (
+        "mangle",
+        "what the table mangle drops, accepts or marks is not in this text, and is not judged",
+    )
 
 
 @pytest.mark.parametrize(
