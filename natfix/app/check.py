@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from natfix.app.cluster import Cluster
-from natfix.app.ports import Filters, Interface, Links, Route, RulesetStore
+from natfix.app.ports import Filters, Interface, IpSetListing, Links, NftListing, Route, RulesetStore
 from natfix.audit import AuditRule, HostFacts, Subject, Suppressions, audit
 from natfix.audit import facts as known
 from natfix.audit.guard import Guard, guard_of
 from natfix.audit.subject import filtering_of, subject_of
-from natfix.errors import UsageError
+from natfix.errors import HostError, UsageError
+from natfix.packets.ipset import IpSets
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
 from natfix.ruleset import Family, Network, Ruleset, Table, family_of
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # Start-up time.
     from natfix.report.gathered import Unread
 
 UNKNOWN_CLUSTER_HINT = "Name the network that holds the container subnets of all hosts: --cluster-cidr 172.7.0.0/16"
+_SET_OPTION = " --match-set "
 _NAMED = 3  # How many sources an error names.
 
 
@@ -66,7 +68,7 @@ def look_at_text(
     subjects = [subject_of(ruleset, family, _networks(clusters, family), facts) for family in ruleset.families("nat")]
     if not subjects:
         notes.append(f"{ruleset.source} holds no nat table, so there is nothing in it that rewrites addresses")
-    looked = [_look(ruleset, each.table, each, clusters, catalogue) for each in subjects if each is not None]
+    looked = [judged(ruleset, each, clusters, catalogue) for each in subjects if each is not None]
     return CheckResult(tuple(charted(each) if charts else each.checked for each in looked), tuple(notes))
 
 
@@ -81,7 +83,7 @@ def charted(looked: Looked) -> CheckedTable:
     return replace(checked, charts=tuple(chart(finding, subject, corrected) for finding in checked.findings))
 
 
-def look_at_host(  # noqa: PLR0913  (as _look, which says why)
+def look_at_host(  # noqa: PLR0913  (as judged, which says why)
     stores: Iterable[RulesetStore],
     clusters: Sequence[Cluster],
     links: Links,
@@ -89,6 +91,7 @@ def look_at_host(  # noqa: PLR0913  (as _look, which says why)
     *,
     guards: Sequence[Guard] = (),
     filters: Filters | None = None,
+    ipsets: IpSetListing | None = None,
 ) -> list[Looked]:
     """Read and audit the nat tables of this host, with what the guard keeps from them.
 
@@ -99,6 +102,7 @@ def look_at_host(  # noqa: PLR0913  (as _look, which says why)
         catalogue: the audit rules.
         guards: what is in force before them.
         filters: what can drop packets to containers; not looked at without.
+        ipsets: the sets that rules may ask for; such rules are in doubt without.
 
     Raises:
         HostError: a table cannot be read.
@@ -108,15 +112,29 @@ def look_at_host(  # noqa: PLR0913  (as _look, which says why)
     network = (interfaces, routes)
     read = [(store.backend, store.read()) for store in stores]
     tables = [table for backend, ruleset in read if (table := ruleset.table("nat", backend.family)) is not None]
+    sets = _sets(ipsets, [ruleset for _, ruleset in read])
     looked = []
     for backend, ruleset in read:
         filtering = filtering_of(filters.read(backend), backend.family) if filters else {}
         beside = (filtering, tables)
-        looked.append(look_at_store(ruleset, backend.family, clusters, network, catalogue, guards=guards, beside=beside))
+        looked.append(
+            look_at_store(ruleset, backend.family, clusters, network, catalogue, guards=guards, beside=beside, ipsets=sets)
+        )
     return looked
 
 
-def look_at_store(  # noqa: PLR0913  (as _look, which says why)
+def _sets(listing: IpSetListing | None, rulesets: Iterable[Ruleset]) -> IpSets:
+    """The sets of the host, where a rule asks for one."""
+    asked = any(_SET_OPTION in line for ruleset in rulesets for line in ruleset.lines)
+    text = listing.read() if listing is not None and asked else None
+    if not text:
+        return {}
+    from natfix.packets.ipset import parse_ipsets  # noqa: PLC0415  (most hosts have none)
+
+    return parse_ipsets(text, "ipset save")
+
+
+def look_at_store(  # noqa: PLR0913  (as judged, which says why)
     ruleset: Ruleset,
     family: Family,
     clusters: Sequence[Cluster],
@@ -125,6 +143,7 @@ def look_at_store(  # noqa: PLR0913  (as _look, which says why)
     *,
     guards: Sequence[Guard] = (),
     beside: tuple[Mapping[str, Table], Sequence[Table]] = ({}, ()),
+    ipsets: IpSets | None = None,
 ) -> Looked:
     """Audit one nat table of this host with what its interfaces and routes say.
 
@@ -136,33 +155,52 @@ def look_at_store(  # noqa: PLR0913  (as _look, which says why)
         catalogue: the audit rules.
         guards: what is in force before the table.
         beside: the tables that let packets of the family pass or not, and all nat tables of the host.
+        ipsets: the host's sets by their names.
     """
     table = ruleset.table("nat", family)
     assert table is not None, "a store always gives its nat table"  # noqa: S101
-    cluster = _networks(clusters, family)
-    bridges, devices = _bridges(network[0], family), _devices(*network, family, cluster)
+    bridges, devices, cluster = surroundings_of(family, clusters, network)
     others = tuple(each for each in beside[1] if each is not table)
-    subject = Subject(table, cluster, bridges, devices, beside[0], others, _facts(*network))
-    return _look(ruleset, table, subject, clusters, catalogue, live=True, guard=guard_of(guards, family))
+    subject = Subject(table, cluster, bridges, devices, beside[0], others, _facts(*network), ipsets=ipsets or {})
+    return judged(ruleset, subject, clusters, catalogue, live=True, guard=guard_of(guards, family))
 
 
-def check_host(looked: Sequence[Looked], *, charts: bool = False) -> CheckResult:
+def surroundings_of(
+    family: Family, clusters: Sequence[Cluster], network: tuple[Sequence[Interface], Sequence[Route]] | None
+) -> tuple[Mapping[str, tuple[Network, ...]], Mapping[str, str], tuple[Network, ...]]:
+    """What a table is judged by: the networks on each bridge, the other devices with their addresses, the cluster."""
+    cluster = _networks(clusters, family)
+    if network is None:
+        return {}, {}, cluster
+    return _bridges(network[0], family), _devices(*network, family, cluster), cluster
+
+
+def native_listing(listing: NftListing, notes: list[str]) -> bytes | None:
+    """Read nft's own tables of this host; what forbids it is a note, as iptables' tables can be judged all the same."""
+    try:
+        return listing.read()
+    except HostError as error:
+        notes.append(f"nft's own tables were not looked at: {error.message}")
+        return None
+
+
+def check_host(looked: Sequence[Looked], *, charts: bool = False, notes: Sequence[str] = ()) -> CheckResult:
     """Sum up what look_at_host saw, with a picture of each finding if *charts* are asked for.
 
     Raises:
         UsageError: there are rules, and no cluster of any of their families is known.
     """
-    notes = []
-    variants = {each.ruleset.source.rpartition("-")[2] for each in looked if each.checked.rules}
+    notes = list(notes)
+    backends = [each for each in looked if not each.subject.native]
+    variants = {each.ruleset.source.rpartition("-")[2] for each in backends if each.checked.rules}
     if len(variants) > 1:
         notes.append("both iptables-nft and iptables-legacy hold nat rules; the kernel asks both, and natfix looks at both")
     tables = tuple(charted(each) if charts else each.checked for each in looked)
     return summed_up([CheckResult(tables, tuple(notes))])
 
 
-def _look(  # noqa: PLR0913  (one place where a table meets all that decides about it)
+def judged(  # noqa: PLR0913  (one place where a table meets all that decides about it)
     ruleset: Ruleset,
-    table: Table,
     subject: Subject,
     clusters: Iterable[Cluster],
     catalogue: Iterable[AuditRule],
@@ -170,11 +208,13 @@ def _look(  # noqa: PLR0913  (one place where a table meets all that decides abo
     live: bool = False,
     guard: Guard | None = None,
 ) -> Looked:
-    cluster = next((each for each in clusters if each.family is table.family), None)
+    """Audit the table of *subject*, which is a part of *ruleset*."""
+    family = subject.family
+    cluster = next((each for each in clusters if each.family is family), None)
     origin = ClusterOrigin(cluster.networks, cluster.origin, cluster.guessed) if cluster else None
     found = audit(subject, catalogue, guard)
     subnets = tuple(network for locality in subject.localities for network in locality.networks)
-    checked = CheckedTable(ruleset.source, live, table.family, len(subject.rules), origin, found.findings, subnets)
+    checked = CheckedTable(ruleset.source, live, family, len(subject.rules), origin, found.findings, subnets)
     checked = replace(checked, suppressed=found.suppressed) if found.suppressed else checked
     return Looked(ruleset, subject, checked)
 

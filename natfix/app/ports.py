@@ -114,6 +114,18 @@ class IpSetListing(Protocol):
         ...
 
 
+class NftListing(Protocol):
+    """nft's own tables, those that iptables does not keep."""
+
+    def read(self) -> bytes | None:
+        """Print them as ``nft -j list ruleset`` does; None when there are none.
+
+        Raises:
+            HostError: no rights, or there are some and nft is not installed.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Interface:
     """One network device.

@@ -9,11 +9,12 @@ from typing import Final
 
 from natfix.app.ports import Interface, Links, Route, RulesetStore
 from natfix.errors import UsageError
+from natfix.nft import BaseChain, NftRuleset
 from natfix.packets import Intervals, Names, PacketSet
 from natfix.packets.bits import Bits
 from natfix.packets.ipset import IpSets
 from natfix.packets.packetset import ANY_PORT, ANY_PROTOCOL, PORTED, PROTOCOLS
-from natfix.packets.trace import OUT, THROUGH, follow, passed
+from natfix.packets.trace import OUT, THROUGH, Place, follow, in_order, passed
 from natfix.report.trace import Traced
 from natfix.ruleset import Family, Network, Ruleset, Table, family_of, parse, parse_network
 from natfix.ruleset.addresses import has_host_bits
@@ -115,17 +116,31 @@ def _mark(text: str) -> int:
     return value
 
 
-def trace_texts(wanted: Asked, rulesets: Sequence[Ruleset], ipsets: IpSets | None = None) -> Traced:
-    """Follow packets through the tables of iptables-save texts, of which one is asked after the other at each hook.
+def trace_texts(
+    wanted: Asked, rulesets: Sequence[Ruleset], ipsets: IpSets | None = None, native: Sequence[NftRuleset] = ()
+) -> Traced:
+    """Follow packets through the tables of texts; of those with one priority one is asked after the other.
+
+    Args:
+        wanted: the packets.
+        rulesets: iptables-save texts.
+        ipsets: the sets of their host.
+        native: nft's own tables of their host.
 
     Raises:
         RulesetSyntaxError: a chain they come to cannot be read.
         UsageError: the texts hold no table of the packets' family.
     """
-    return _traced(wanted, rulesets, ipsets, (), ())
+    return _traced(wanted, rulesets, ipsets, ((), ()), native)
 
 
-def trace_host(wanted: Asked, stores: Iterable[RulesetStore], links: Links, ipsets: IpSets | None = None) -> Traced:
+def trace_host(
+    wanted: Asked,
+    stores: Iterable[RulesetStore],
+    links: Links,
+    ipsets: IpSets | None = None,
+    native: Sequence[NftRuleset] = (),
+) -> Traced:
     """Follow packets through the tables of this host; its routes tell the devices that nobody named.
 
     Raises:
@@ -136,22 +151,33 @@ def trace_host(wanted: Asked, stores: Iterable[RulesetStore], links: Links, ipse
     """
     family = family_of(wanted.source)
     read = [parse(store.dump(), str(store.backend), family) for store in stores if store.backend.family is family]
-    return _traced(wanted, read, ipsets, links.interfaces(), links.routes())
+    return _traced(wanted, read, ipsets, (links.interfaces(), links.routes()), native)
 
 
 def _traced(
-    wanted: Asked, rulesets: Sequence[Ruleset], ipsets: IpSets | None, interfaces: Sequence[Interface], routes: Sequence[Route]
+    wanted: Asked,
+    rulesets: Sequence[Ruleset],
+    ipsets: IpSets | None,
+    network: tuple[Sequence[Interface], Sequence[Route]],
+    native: Sequence[NftRuleset],
 ) -> Traced:
     family = family_of(wanted.source)
+    way = OUT if wanted.local else THROUGH
     tables = [(ruleset.source, table) for ruleset in rulesets for table in _tables(ruleset, family)]
-    if not tables:
-        names = ", ".join(ruleset.source for ruleset in rulesets) or "this host"
+    own = [_place(base) for nft in native for base in nft.chains if base.table.family is family]
+    sources = (*(ruleset.source for ruleset in rulesets), *(nft.source for nft in native))
+    if not tables and not own:
+        names = ", ".join(sources) or "this host"
         raise UsageError(f"{names}: there is no IPv{family.value} table, so nothing is done to such a packet")
     notes: list[str] = []
-    packets = _packets(wanted, interfaces, routes, notes)
-    trace = follow(passed(tables, OUT if wanted.local else THROUGH), packets, ipsets=ipsets)
-    addresses = {each.name: str(each.addresses[0].ip) for each in interfaces if _of(each, family)}
-    return Traced(packets, trace, tuple(ruleset.source for ruleset in rulesets), tuple(notes), addresses)
+    packets = _packets(wanted, *network, notes)
+    trace = follow(in_order([*passed(tables, way), *own], way), packets, ipsets=ipsets)
+    addresses = {each.name: str(each.addresses[0].ip) for each in network[0] if _of(each, family)}
+    return Traced(packets, trace, sources, tuple(notes), addresses)
+
+
+def _place(base: BaseChain) -> Place:
+    return Place(base.table, base.chain, base.origin, base.hook, base.priority, base.ipsets)
 
 
 def _tables(ruleset: Ruleset, family: Family) -> Iterable[Table]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from natfix.app.trace import Asked
     from natfix.app.units import Units
     from natfix.audit import Catalogue
+    from natfix.nft import NftRuleset
     from natfix.report.changes import ChangeResult
     from natfix.report.model import CheckResult
     from natfix.report.proof import ProofResult
@@ -51,20 +52,30 @@ def check(
         charts: whether a picture of each finding will be asked for.
         told: called for each text that was looked at.
     """
-    from natfix.app.check import check_host, look_at_host, telling  # noqa: PLC0415
+    from natfix.app.check import check_host, look_at_host, native_listing, telling  # noqa: PLC0415
 
     if sources:
         return _check_texts(sources, cidrs, rules, charts=charts, told=told)
     from natfix.host.filtering import HostFilters  # noqa: PLC0415
     from natfix.host.guard import NftGuardStore  # noqa: PLC0415
+    from natfix.host.ipsets import HostIpSets  # noqa: PLC0415
     from natfix.host.links import HostLinks  # noqa: PLC0415
+    from natfix.host.nft_listing import HostNftListing  # noqa: PLC0415
 
     stores = _stores(0)
     guards = NftGuardStore().read().guards
-    found = clusters(cidrs, stores)
+    links, notes = HostLinks(), list[str]()
+    native = native_listing(HostNftListing(), notes)
+    found = all_clusters(cidrs) if native else clusters(cidrs, stores)
     read = catalogue(rules)
-    looked = look_at_host(stores, found, HostLinks(), read, guards=guards, filters=HostFilters())
-    return telling(check_host(looked, charts=charts), read.suppressions)
+    looked = look_at_host(stores, found, links, read, guards=guards, filters=HostFilters(), ipsets=HostIpSets())
+    if native:
+        from natfix.app.native import look_at_native  # noqa: PLC0415  (few hosts have such tables)
+        from natfix.nft import parse_nft  # noqa: PLC0415
+
+        network = (links.interfaces(), links.routes())
+        looked += look_at_native(parse_nft(native, "nft"), found, read, network=network, guards=guards)
+    return telling(check_host(looked, charts=charts, notes=notes), read.suppressions)
 
 
 def _check_texts(
@@ -75,11 +86,17 @@ def _check_texts(
     from natfix.app.many import check_many  # noqa: PLC0415
     from natfix.host.files import HostFiles  # noqa: PLC0415
     from natfix.host.workers import HostWorkers  # noqa: PLC0415
+    from natfix.ruleset import Ruleset  # noqa: PLC0415
 
     found, read = told_cluster(cidrs, HostFiles()), catalogue(rules, live=False)
 
     def look(source: str) -> CheckResult:
-        return look_at_text(read_text(source), found, read, charts=charts)
+        text = read_listing(source)
+        if isinstance(text, Ruleset):
+            return look_at_text(text, found, read, charts=charts)
+        from natfix.app.native import look_at_nft_text  # noqa: PLC0415  (few texts are listings of nft)
+
+        return look_at_nft_text(text, found, read, charts=charts)
 
     return telling(check_many(sources, look, HostWorkers(), told), read.suppressions)
 
@@ -88,15 +105,22 @@ def trace(asked: Asked, sources: Sequence[str], ipsets: str | None) -> Traced:
     """Follow packets through the named texts, or through this host when none is named."""
     from natfix.app.trace import trace_host, trace_texts  # noqa: PLC0415
     from natfix.packets.ipset import parse_ipsets  # noqa: PLC0415
+    from natfix.ruleset import Ruleset  # noqa: PLC0415
 
     given = parse_ipsets(read_file(ipsets).decode("utf-8", "surrogateescape"), ipsets) if ipsets else None
     if sources:
-        return trace_texts(asked, [read_text(source) for source in sources], given)
+        texts = [read_listing(source) for source in sources]
+        own = [each for each in texts if not isinstance(each, Ruleset)]
+        return trace_texts(asked, [each for each in texts if isinstance(each, Ruleset)], given, own)
     from natfix.host.ipsets import HostIpSets  # noqa: PLC0415
     from natfix.host.links import HostLinks  # noqa: PLC0415
+    from natfix.host.nft_listing import HostNftListing  # noqa: PLC0415
+    from natfix.nft import parse_nft  # noqa: PLC0415
 
     listed = HostIpSets().read() if given is None else None
-    return trace_host(asked, _stores(0), HostLinks(), parse_ipsets(listed, "ipset save") if listed else given)
+    tables = HostNftListing().read()
+    native = [parse_nft(tables, "nft")] if tables else []
+    return trace_host(asked, _stores(0), HostLinks(), parse_ipsets(listed, "ipset save") if listed else given, native)
 
 
 def prove(
@@ -129,6 +153,21 @@ def correct_text(source: str, cidrs: Sequence[str], rules: Sequence[str]) -> tup
     from natfix.host.files import HostFiles  # noqa: PLC0415
 
     return offline.correct_text(read_text(source), told_cluster(cidrs, HostFiles()), catalogue(rules, live=False))
+
+
+def read_listing(source: str) -> Ruleset | NftRuleset:
+    """Read one iptables-save text, or what ``nft -j list ruleset`` printed."""
+    from natfix.ruleset import parse  # noqa: PLC0415
+
+    if source == STDIN:
+        data, name = sys.stdin.buffer.read(), "standard input"
+    else:
+        data, name = read_file(source, hint="Make one with: iptables-save > dump.save"), source
+    if not data.lstrip().startswith(b"{"):
+        return parse(data, name)
+    from natfix.nft import parse_nft  # noqa: PLC0415  (few texts are listings of nft)
+
+    return parse_nft(data, name)
 
 
 def read_text(source: str) -> Ruleset:

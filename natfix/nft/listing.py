@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from natfix.errors import RulesetSyntaxError
@@ -44,6 +44,16 @@ class BaseChain:
     priority: int
     origin: str
     ipsets: Mapping[str, IpSet] = field(default_factory=dict)
+
+    @property
+    def hooked(self) -> Table:
+        """The table with this chain under the name of its hook, as iptables calls a chain that the kernel calls."""
+        chain = self.table.chain(self.chain)
+        assert chain is not None, "a base chain is in its table"  # noqa: S101
+        made = {name: each for name in self.table.declared if (each := self.table.chain(name)) is not None}
+        named = NftChain(self.hook, chain.policy, None, (), (), chain.source, translated=chain.rules)
+        found = {**made, self.hook: named}
+        return replace(self.table, declared=dict.fromkeys(found, 0), _made=found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +117,13 @@ class _NftTable:
 
     def _table(self, kind: str, family: Family, chains: Iterable[_Translated], source: str) -> Table:
         made = {}
+        lines = itertools.count(1)
         for chain in chains:
             for name, rules in chain.all.items():
                 policy = str(self.chains.get(name, {}).get("policy", "-")).upper()
-                made[name] = NftChain(name, policy, None, (), (), source, translated=tuple(rules))
+                # A line tells rules apart, as it does in a text.
+                placed = tuple(replace(rule, line=next(lines)) for rule in rules)
+                made[name] = NftChain(name, policy, None, (), (), source, translated=placed)
         return Table(kind, family, 0, 0, dict.fromkeys(made, 0), {}, (), source, dict(made))
 
 

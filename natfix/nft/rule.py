@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from natfix.ruleset import Chain, Rule
 
@@ -19,6 +20,8 @@ class NftRule(Rule):
 
     spelled: str = ""
     handle: int = 0
+
+    native: ClassVar[bool] = True
 
     def __eq__(self, other: object) -> bool:
         """Compare chain and words, as every rule does."""

@@ -16,6 +16,7 @@ PASSING: Final = frozenset(
     {"counter", "log", "comment", "set", "map", "ct helper", "ct timeout", "ct expectation", "ct count", "last"}
 )
 _MARK_OPTIONS: Final = {"|": "--or-mark", "&": "--and-mark", "^": "--xor-mark"}
+_EVERYWHERE: Final = {"ip": "0.0.0.0/0", "ip6": "::/0"}
 _FAMILIES: Final = {"ip": Family.IPV4, "ip6": Family.IPV6}
 
 
@@ -51,6 +52,9 @@ def _rewritten(kind: str, options: Mapping[str, Any]) -> Alternatives:
     address = options.get("addr")
     if isinstance(address, Mapping) and "map" in address:
         return _netmapped(address["map"], target)
+    own = _own_address(address) if kind == "snat" else None
+    if own is not None:
+        return (f"-j NETMAP --to {own}",)
     try:
         where = text_of(address) if address is not None else ""
     except UnknownError:
@@ -60,6 +64,15 @@ def _rewritten(kind: str, options: Mapping[str, Any]) -> Alternatives:
     if port is not None:
         where = f"{bracketed}:{text_of(port)}"
     return (f"-j {target} {option} {where}".rstrip(),) if where else (f"-j {target}",)
+
+
+def _own_address(address: Any) -> str | None:  # noqa: ANN401  (JSON)
+    """Every network, where a packet gets the address it has anyway, as natfix's guard does: ``snat to ip saddr``."""
+    try:
+        protocol, field = key_of(address)
+    except UnknownError:
+        return None
+    return _EVERYWHERE.get(protocol) if field == "saddr" else None
 
 
 def _netmapped(mapping: Mapping[str, Any], target: str) -> Alternatives:

@@ -8,7 +8,7 @@ packet that is not tracked meets no nat chain at all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from natfix.packets.bits import Bits
@@ -31,6 +31,8 @@ OUT: Final = (
     ("mangle", "POSTROUTING"), ("nat", "POSTROUTING"),
 )  # fmt: skip
 _SOURCE_HOOKS = frozenset({"POSTROUTING", "INPUT"})
+_PRIORITIES = {"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}
+_SOURCE_NAT = 100
 # Before it is routed a packet leaves by no device, and one that this host makes came in by none.
 _NO_DEVICE = Names("")
 _RESTORED = "the mark that the connection had (CONNMARK --restore-mark)"
@@ -41,14 +43,32 @@ class Place:
     """One chain where packets pass.
 
     Attributes:
-        table: the table.
-        chain: a built-in one: ``POSTROUTING``.
+        table: the table; where connections are bound it is called nat.
+        chain: the one that the kernel calls there: ``POSTROUTING``.
         origin: whose table it is: ``iptables-nft``, or the name of a file.
+        hook: where in the way it lies; empty for a built-in chain, which is called as its hook.
+        priority: lower is asked first at the same hook; None for that of the table in iptables.
+        ipsets: sets that only its rules know.
     """
 
     table: Table
     chain: str
     origin: str
+    hook: str = ""
+    priority: int | None = None
+    ipsets: IpSets = field(default_factory=dict, hash=False)
+
+    @property
+    def where(self) -> str:
+        """The hook, such as ``POSTROUTING``."""
+        return self.hook or self.chain
+
+    @property
+    def order(self) -> int:
+        """The priority, spelled out or that of the table in iptables (linux/netfilter_ipv4.h)."""
+        if self.priority is not None:
+            return self.priority
+        return _SOURCE_NAT if self.table.name == "nat" and self.where in _SOURCE_HOOKS else _PRIORITIES.get(self.table.name, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +188,7 @@ def _passes_by(track: _Track, place: Place) -> bool:
 
 
 def _kind(place: Place) -> str:
-    return "source" if place.chain in _SOURCE_HOOKS else "destination"
+    return "source" if place.where in _SOURCE_HOOKS else "destination"
 
 
 def _is_handed_over(track: _Track) -> bool:
@@ -176,23 +196,23 @@ def _is_handed_over(track: _Track) -> bool:
 
 
 def _stage(place: Place, packets: PacketSet, ipsets: IpSets | None) -> Stage:
-    came = _as_seen(place.chain, packets)
+    came = _as_seen(place, packets)
     steps: list[Step] = []
 
     def seen(visit: Visit) -> None:
         steps.append(_step(visit))
 
-    outcomes = walk(place.table, place.chain, came, ipsets=ipsets, seen=seen)
+    outcomes = walk(place.table, place.chain, came, ipsets={**(ipsets or {}), **place.ipsets}, seen=seen)
     return Stage(place, came, tuple(steps), outcomes)
 
 
-def _as_seen(chain: str, packets: PacketSet) -> PacketSet:
+def _as_seen(place: Place, packets: PacketSet) -> PacketSet:
     """The packets as a chain sees them: the device they leave by is not known before they are routed."""
-    if chain == "POSTROUTING":
-        return packets.having("in_interface", None)
-    if chain == "OUTPUT":
+    if place.where == "POSTROUTING":
+        return packets if place.hook else packets.having("in_interface", None)
+    if place.where == "OUTPUT":
         return packets.having("in_interface", _NO_DEVICE)
-    return packets if chain == "FORWARD" else packets.having("out_interface", _NO_DEVICE)
+    return packets if place.where == "FORWARD" else packets.having("out_interface", _NO_DEVICE)
 
 
 def _step(visit: Visit) -> Step:
@@ -211,7 +231,7 @@ def _after(track: _Track, place: Place, outcome: Outcome) -> _Track:
     """The packets of one outcome, as they go on."""
     # Only what the chain could not see is as it was before.
     packets = outcome.packets.having("in_interface", track.packets.in_interface)
-    if place.chain not in {"POSTROUTING", "FORWARD", "OUTPUT"}:
+    if place.where not in {"POSTROUTING", "FORWARD", "OUTPUT"}:
         packets = packets.having("out_interface", track.packets.out_interface)
     doubts = (*track.doubts, *outcome.unknown)
     if outcome.change is None:
@@ -273,3 +293,11 @@ def passed(tables: Sequence[tuple[str, Table]], way: Sequence[tuple[str, str]]) 
         for origin, table in tables:
             if table.name == name and table.chain(chain) is not None:
                 yield Place(table, chain, origin)
+
+
+def in_order(places: Iterable[Place], way: Sequence[tuple[str, str]]) -> tuple[Place, ...]:
+    """Sort places as a *way* comes to them: by hook, then by priority, those of one priority as they were."""
+    hooks = list(dict.fromkeys(chain for _, chain in way))
+    return tuple(
+        sorted((each for each in places if each.where in hooks), key=lambda each: (hooks.index(each.where), each.order))
+    )

@@ -98,7 +98,7 @@ def place_of(table: CheckedTable, finding: Finding) -> str:
     rule = finding.rule
     number = f", rule {rule.number}" if rule.number else ""
     place = f"{finding.table} {rule.chain}".rstrip() + number
-    if table.live or not rule.line:
+    if table.live or not rule.line or rule.native:
         return f"{table.source}, {place}"
     return f"{table.source}, line {rule.line} ({place})"
 

@@ -83,7 +83,7 @@ def _step_line(step: Step, stage: Stage) -> Line:
     rule = step.rule
     where = f"  {'  ' * step.depth}{rule.chain} {rule.number}"
     answer, style = _answer(step, stage)
-    return Line(shown(f"{where}  {rule.spec}  => {answer}"), style)
+    return Line(shown(f"{where}  {str(rule).removeprefix(f'-A {rule.chain} ')}  => {answer}"), style)
 
 
 def _answer(step: Step, stage: Stage) -> tuple[str, Style]:
@@ -98,6 +98,7 @@ def _answer(step: Step, stage: Stage) -> tuple[str, Style]:
     return f"yes: {does}", _STYLES.get(step.rule.target, "")
 
 
+_EVERYWHERE = frozenset({"0.0.0.0/0", "::/0"})
 _EFFECTS = {
     "": "counted",
     "ACCEPT": "accepted, this table is done",
@@ -117,7 +118,7 @@ def _effect(rule: Rule, stage: Stage) -> str:
         return f"{'on to' if rule.is_goto else 'into'} {rule.target}"
     option = rule.option("to-source", "SNAT") or rule.option("to", "NETMAP")
     if option is not None:
-        return f"the source becomes {option.value}"
+        return "bound to the source it has" if option.value in _EVERYWHERE else f"the source becomes {option.value}"
     return _EFFECTS.get(rule.target, rule.target)
 
 

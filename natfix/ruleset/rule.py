@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from natfix.ruleset.addresses import Network, parse_network
 from natfix.ruleset.options import Option, group_options
@@ -45,6 +46,9 @@ class Rule:
     counters: Counters | None = None
     line: int = 0
     number: int = 0
+
+    native: ClassVar[bool] = False
+    """Whether it is one of nft's own, put into the words of iptables, which has no line in a text."""
 
     def __eq__(self, other: object) -> bool:
         """Compare as iptables -C does: same chain, same words; counters and places do not count."""

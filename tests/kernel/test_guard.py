@@ -72,8 +72,12 @@ def test_the_nftables_tables_of_docker_29_are_not_asked_either(site: Site, famil
     docker = DOCKER29.format(family=nft_family(family), subnet=subnet)
     site.host.run("nft", "-f", "-", data=docker)
     assert site.seen("pod", world.remote) == world.node
+    (found,) = findings(site, code=1)
+    assert (found["id"], found["becomes"], found["certain"]) == ("NAT001", world.node, True)
     guard_on(site)
     assert site.seen("pod", world.remote) == world.pod
+    (harmless,) = findings(site)
+    assert (harmless["severity"], harmless["shielded_by"]) == ("info", f"nft table {nft_family(family)} natfix")
     site.host.run("nft", "-f", "-", data=f"delete table {nft_family(family)} docker-bridges\n{docker}")
     assert site.seen("pod", world.remote) == world.pod
     assert site.seen("pod", world.outside) == world.node

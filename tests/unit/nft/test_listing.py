@@ -119,6 +119,27 @@ def test_a_rule_shows_itself_as_nft_spells_it() -> None:
     assert (rule.number, rule.handle, rule.target) == (1, 7, "MASQUERADE")  # type: ignore[attr-defined]
 
 
+def test_a_base_chain_can_be_called_by_its_hook() -> None:
+    (docker, *_) = parse_nft(EVERYTHING.read_bytes(), "everything.json").chains
+    hooked = docker.hooked
+    chain = hooked.chain("POSTROUTING")
+    assert chain is not None
+    assert (len(chain.rules), chain.policy, chain.rules[0].chain) == (19, "ACCEPT", "POST")
+    assert [each.name for each in hooked.reached_from("POSTROUTING")] == [
+        "POSTROUTING",
+        "out__br0",
+        "out__docker0",
+        "@docker-bridges/POST#24",
+    ]
+
+
+def test_every_rule_has_a_line_of_its_own() -> None:
+    (docker, *_) = parse_nft(EVERYTHING.read_bytes(), "everything.json").chains
+    chains = [chain for name in docker.table.declared if (chain := docker.table.chain(name))]
+    lines = [rule.line for chain in chains for rule in chain.rules]
+    assert sorted(lines) == list(range(1, len(lines) + 1))
+
+
 def test_tables_of_iptables_and_of_other_families_are_left_out() -> None:
     chain = {"name": "POSTROUTING", "type": "nat", "hook": "postrouting", "prio": 100, "policy": "accept"}
     objects = [

@@ -44,6 +44,9 @@ def test_verdicts() -> None:
             {"snat": {"addr": {"map": {"key": SADDR, "data": {"set": [["10.0.0.0", "10.1.0.0"]]}}}}},
             ("-s 10.0.0.0 -j NETMAP --to 10.1.0.0",),
         ),
+        ({"snat": {"addr": SADDR}}, ("-j NETMAP --to 0.0.0.0/0",)),
+        ({"snat": {"addr": {"payload": {"protocol": "ip", "field": "daddr"}}}}, ("-j SNAT",)),
+        ({"dnat": {"addr": SADDR}}, ("-j DNAT",)),
         ({"counter": None}, None),
     ],
 )

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 from natfix.packets import Fate, Intervals, Names, PacketSet
 from natfix.packets.bits import Bits
 from natfix.packets.ipset import parse_ipsets
-from natfix.packets.trace import OUT, THROUGH, Trace, follow, passed
+from natfix.packets.trace import OUT, THROUGH, Place, Trace, follow, in_order, passed
 from natfix.ruleset import Family, Table, parse
 from tests.unit.packets.tables import addresses
 
@@ -211,3 +211,24 @@ def test_sets_and_doubts_go_along() -> None:
     ]
     sets = "create pods hash:net family inet\nadd pods 172.7.0.0/16"
     assert [(end.fate, end.doubts) for end in traced(save(nat), sets=sets).ends] == [(Fate.ACCEPT, ())]
+
+
+def test_chains_with_hooks_of_their_own_are_asked_by_their_priority() -> None:
+    text = save("nat\n:own - [0:0]\n-A own -i docker0 -m set --match-set pods dst -j SNAT --to-source 172.7.21.2")
+    ((_, own),) = tables(text)
+    sets = parse_ipsets("create pods hash:net family inet\nadd pods 172.7.0.0/16", "sets")
+    first = Place(own, "own", "table ip own", "POSTROUTING", 99, sets)
+    built_in = list(passed(tables(save("mangle\n:POSTROUTING ACCEPT [0:0]", DOCKER)), THROUGH))
+    places = in_order([*built_in, first], THROUGH)
+    assert [(place.where, place.order) for place in places] == [
+        ("POSTROUTING", -150),
+        ("POSTROUTING", 99),
+        ("POSTROUTING", 100),
+    ]
+    trace = follow(places, packet())
+    assert [end.fate for end in trace.ends] == [Fate.ACCEPT], "it is bound to the address it has"
+    assert trace.stages[1].came.in_interface == Names("docker0")
+    last = in_order([*built_in, Place(own, "own", "x", "POSTROUTING", 110, sets)], THROUGH)
+    assert [end.fate for end in follow(last, packet()).ends] == [Fate.SOURCE_NAT]
+    assert in_order([Place(own, "own", "x", "INGRESS", 0)], THROUGH) == ()
+    assert [place.order for place in in_order(passed(tables(save("filter\n:FORWARD ACCEPT [0:0]")), THROUGH), THROUGH)] == [0]

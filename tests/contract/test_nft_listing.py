@@ -1,0 +1,63 @@
+"""NftListing: its twin, and nft's own tables of a namespace."""
+
+from collections.abc import Callable
+
+import pytest
+
+from natfix.app.ports import NftListing
+from natfix.errors import HostError
+from natfix.host.memory.nft import MemoryNftListing
+from natfix.host.nft_listing import HostNftListing
+from natfix.nft import parse_nft
+from natfix.ruleset import Family
+from tests.netns import command
+
+Made = Callable[[str], NftListing]
+KINDS = ["memory", pytest.param("host", marks=pytest.mark.kernel)]
+OWN = """\
+table inet fw { chain p { type nat hook postrouting priority 110; oifname != "lo" masquerade; }
+}
+table ip own { chain p { type nat hook postrouting priority 90; ip saddr 10.0.0.0/8 masquerade; }
+}
+"""
+
+
+@pytest.fixture(params=KINDS)
+def made(request: pytest.FixtureRequest, netns: str) -> Made:
+    """Load tables, in a namespace; the twin is told what nft prints of them there."""
+
+    def give(text: str) -> NftListing:
+        if text:
+            command("nft", "-f", "-", data=text)
+        command("iptables-nft", "-t", "nat", "-A", "POSTROUTING", "-j", "MASQUERADE")
+        command("ip6tables-nft", "-A", "FORWARD", "-j", "ACCEPT")
+        if request.param == "host":
+            return HostNftListing()
+        return MemoryNftListing(command("nft", "-j", "list", "ruleset").encode())
+
+    return give
+
+
+def test_a_host_with_tables_of_iptables_alone_has_none_of_its_own(made: Made) -> None:
+    assert made("").read() is None
+
+
+def test_every_table_of_its_own_is_listed(made: Made) -> None:
+    data = made(OWN).read()
+    assert data is not None
+    found = parse_nft(data, "nft")
+    assert [(each.origin, each.priority, each.table.family) for each in found.chains] == [
+        ("table ip own", 90, Family.IPV4),
+        ("table inet fw", 110, Family.IPV4),
+        ("table inet fw", 110, Family.IPV6),
+    ]
+
+
+def test_a_host_without_nft_says_what_is_missing(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = made(OWN)
+    monkeypatch.setattr("natfix.host.programs._SYSTEM_FOLDERS", ())
+    monkeypatch.setenv("PATH", "/nowhere")
+    if isinstance(listing, MemoryNftListing):
+        listing.problem = "the program nft is not installed"
+    with pytest.raises(HostError, match="nft is not installed"):
+        listing.read()
