@@ -19,7 +19,7 @@ from natfix.host.stores.endpoints import Endpoints, Reply, Request, Service
 from natfix.host.stores.etcd_v2 import EtcdV2Store
 from natfix.host.stores.etcd_v2_client import EtcdV2Client
 from natfix.host.stores.etcd_v3 import EtcdV3Store
-from natfix.host.stores.etcd_v3_client import EtcdV3Client
+from natfix.host.stores.etcd_v3_client import EtcdV3Client, b64
 from natfix.host.stores.layout import Layout
 from natfix.routing.subnet import Subnet
 from tests.contract.lease_worlds import orders
@@ -337,6 +337,15 @@ def test_a_server_that_is_no_etcd_is_recognised(api: EtcdApi, body: bytes) -> No
         for use in (store.config, store.snapshot, lambda: list(store.watch(1))):
             with pytest.raises(HostError, match=r"does not answer as|refuses: (status )?200"):
                 use()
+
+
+def test_a_gateway_that_spells_zeros_out_says_the_same() -> None:
+    key, value = (b64(text) for text in (f"{PREFIX}/subnets/172.7.21.0-24", '{"PublicIP":"10.4.7.21"}'))
+    kv = {"key": key, "value": value, "create_revision": "7", "mod_revision": "7", "version": "1", "lease": "0"}
+    told = {"header": {"cluster_id": "1", "revision": "9"}, "kvs": [kv], "more": False, "count": "1"}
+    with answering(json.dumps(told).encode()) as url:
+        (lease,) = lease_store(StoreOrders(etcd_endpoints=url, etcd_api=EtcdApi.V3)).snapshot(expiry=True).leases
+    assert (lease.subnet, lease.reserved, lease.expires, lease.revision) == (SUBNET, True, None, 7)
 
 
 @contextmanager

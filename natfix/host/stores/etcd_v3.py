@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from natfix.app.node.ports import LeaseStore
 from natfix.errors import ConflictError
-from natfix.host.stores.etcd_v3_client import EtcdV3Client, b64, entry_of
+from natfix.host.stores.etcd_v3_client import EtcdV3Client, b64, entry_of, lease_id
 from natfix.host.stores.etcd_v3_watch import EtcdV3Watch
 from natfix.host.stores.layout import IDLE, Layout
 from natfix.routing.lease import Attributes, Lease, Snapshot
@@ -68,7 +68,7 @@ class EtcdV3Store(LeaseStore):
         key = self._layout.subnets
         found = self._client.call("kv/range", {"key": b64(key), "range_end": b64(key[:-1] + chr(ord(key[-1]) + 1))})
         kvs = found.get("kvs", ())
-        until = self._expiries({str(kv["lease"]) for kv in kvs if "lease" in kv}) if expiry else {}
+        until = self._expiries({lease_id(kv) for kv in kvs} - {""}) if expiry else {}
         return take_snapshot((self._entry(kv, until) for kv in kvs), int(found["header"]["revision"]))
 
     def create(self, subnet: Subnet, attributes: Attributes, *, seconds: float) -> Lease:
@@ -131,7 +131,7 @@ class EtcdV3Store(LeaseStore):
         return lease, self._clock() + max(0, left)
 
     def _entry(self, kv: dict[str, str], until: dict[str, float]) -> Entry:
-        return entry_of(kv, self._layout, until.get(str(kv.get("lease"))))
+        return entry_of(kv, self._layout, until.get(lease_id(kv)))
 
     def _key(self, subnet: Subnet) -> str:
         return b64(self._layout.subnets + subnet.key)

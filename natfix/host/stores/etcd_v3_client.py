@@ -94,9 +94,15 @@ def entry_of(kv: Mapping[str, str], layout: Layout, expires: float | None = None
         key=str(a2b_base64(kv["key"])[len(layout.subnets) :], "utf-8", "replace"),
         value=a2b_base64(kv.get("value", "")),
         revision=int(kv.get("mod_revision", "0")),
-        reserved="lease" not in kv,
+        reserved=not lease_id(kv),
         expires=expires,
     )
+
+
+def lease_id(kv: Mapping[str, str]) -> str:
+    """The number of etcd's lease that a key goes with; empty for a key that stays."""
+    number = str(kv.get("lease", "0"))
+    return "" if number == "0" else number
 
 
 def b64(text: str) -> str:
