@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from natfix.cli import node_wiring, wiring
 
 if TYPE_CHECKING:
+    from natfix.app.node.clearing import Place
     from natfix.app.node.health import Health
     from natfix.app.node.interface import InterfaceWish
     from natfix.app.node.news import Inbox
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from natfix.app.node.verify import Prober
     from natfix.app.node.voice import Voice
     from natfix.cli.store_options import StoreOrders
+    from natfix.report.changes import ChangeResult
     from natfix.routing.network import NetworkConfig
     from natfix.routing.state import Network
     from natfix.routing.subnet import Subnet
@@ -98,6 +100,36 @@ def surveyed(store: StoreOrders, wish: InterfaceWish) -> Survey:
     from natfix.app.node.survey import survey  # noqa: PLC0415
 
     return survey(node_wiring.lease_store(store), wiring.data_plane(), wish)
+
+
+def rehearsed(store: StoreOrders, orders: Orders) -> ChangeResult:
+    """What the agent would do at its start.
+
+    Raises:
+        NatfixError: as natfix.app.node.rehearsal.rehearse.
+    """
+    import random  # noqa: PLC0415
+
+    from natfix.app.node.rehearsal import Ground, rehearse  # noqa: PLC0415
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+
+    ground = Ground(node_wiring.lease_store(store), wiring.data_plane(), HostFiles(), random.randrange)
+    return rehearse(ground, orders, _seed())
+
+
+def cleared(store: StoreOrders) -> Place:
+    """What the agent may have made something of."""
+    from natfix.app.node.clearing import Place  # noqa: PLC0415
+    from natfix.errors import HostError  # noqa: PLC0415
+    from natfix.host.hook_tables import usual_tables  # noqa: PLC0415
+    from natfix.ruleset import Family  # noqa: PLC0415
+
+    tables = []
+    for family in Family:
+        # Where iptables is not installed the agent has no chains.
+        with suppress(HostError):
+            tables.append(usual_tables(family))
+    return Place(node_wiring.lease_store(store), wiring.data_plane(), tables)
 
 
 def prober() -> Prober:

@@ -22,6 +22,7 @@ class Action(StrEnum):
 
     RUN = "run"
     VERIFY = "verify"
+    CLEAR = "clear"
 
 
 def _option(name: str, text: str, metavar: str | None = None, **more: Any) -> Any:  # noqa: ANN401  (as typer.Option)
@@ -35,7 +36,7 @@ def _own_option(name: str, text: str, metavar: str | None = None, **more: Any) -
 
 @takes_store
 def node(
-    action: Annotated[Action, typer.Argument(help="Be this host's agent, or try its peers.")],
+    action: Annotated[Action, typer.Argument(help="Be this host's agent, try its peers, or take away what the agent made.")],
     public_ip: Annotated[str | None, _option("--public-ip", "Where peers reach this host.", "ADDRESS")] = None,
     public_ipv6: Annotated[str | None, _option("--public-ipv6", "The same for IPv6.", "ADDRESS")] = None,
     iface: Annotated[
@@ -72,13 +73,16 @@ def node(
     ] = "systemctl restart docker.service",
     count: Annotated[int, _own_option("--count", "verify: pings for each peer.", min=1, max=100)] = 3,
     output: options.OutputFormat = Format.TEXT,
+    dry_run: Annotated[
+        bool, _own_option("--dry-run", "Only show what run would do first, or what clear would take away.")
+    ] = False,
     *,
     store: StoreOrders,
 ) -> None:
     """Lease a subnet for this host's containers and keep the routes to those of all others, beside flannel's nodes or alone.
 
     run: exit code 0: it was told to end; 2: it could not start; 3: another host has this one's subnet. verify: 0: every peer
-    answers, and sees this host's containers as who they are; 1: not so.
+    answers, and sees this host's containers as who they are; 1: not so. clear: 0: done, or nothing to do; 2: not possible.
     """
     wish = wish_of(iface, iface_regex, iface_can_reach, (public_ip, public_ipv6))
     if action is Action.VERIFY:
@@ -86,15 +90,25 @@ def node(
 
         verify(store, wish, healthz_port, count, output)
         return
+    if action is Action.CLEAR:
+        from natfix.cli.verify import clear  # noqa: PLC0415
+
+        clear(store, wish, output, dry_run=dry_run)
+        return
     import shlex  # noqa: PLC0415
 
     from natfix.app.node.orders import Orders  # noqa: PLC0415
     from natfix.app.node.rule_keeping import RuleWish  # noqa: PLC0415
-    from natfix.cli.agent_wiring import AgentOrders, run_agent  # noqa: PLC0415
+    from natfix.cli.agent_wiring import AgentOrders, rehearsed, run_agent  # noqa: PLC0415
 
     orders = Orders(wish, subnet_file, subnet_lease_renew_margin * 60.0, grace, ip_masq)
     rules = RuleWish(ip_masq, iptables_forward_rules, not ip_masq_fully_random_disable)
     health = (healthz_ip, healthz_port) if healthz_port else None
+    if dry_run:
+        from natfix.cli.verify import tell  # noqa: PLC0415
+
+        tell(rehearsed(store, orders), output)
+        return
     run_agent(AgentOrders(orders, store, rules, iptables_resync, health, docker, tuple(shlex.split(docker_restart))))
 
 

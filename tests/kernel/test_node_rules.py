@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.nodes import DIRECT, HOST_GW, Node, street, until
+from tests.kernel.nodes import DIRECT, HOST_GW, VXLAN, Node, street, until
 
 DOCKER = ("-s", "172.7.21.0/24", "!", "-o", "docker0", "-j", "MASQUERADE")
 pytestmark = pytest.mark.kernel("etcd", "etcdctl", "conntrack")
@@ -54,3 +54,29 @@ def test_connections_that_carry_a_rewrite_are_forgotten_when_their_way_moves(tmp
             lambda: "dst=172.7.22.5" not in one.inside("conntrack", "-L"), lambda: (one.inside("conntrack", "-L"), one.entries)
         )
         assert "dst=10.4.7.12" in one.inside("conntrack", "-L")
+
+
+def test_a_start_is_told_beforehand_and_all_that_it_made_is_taken_away_afterwards(tmp_path: Path) -> None:
+    with street(tmp_path, VXLAN, 21) as town:
+        (one,) = town.nodes
+        data = {"VNI": 1, "VtepMAC": "0e:00:00:00:00:22"}
+        town.lease(22, {"PublicIP": "10.4.7.22", "PublicIPv6": None, "BackendType": "vxlan", "BackendData": data})
+        options = ("--iface", "eth0", "--subnet-file", str(one.subnet_file))
+        planned = one.natfix("node", "run", "--dry-run", *options)
+        assert planned.returncode == 0, planned
+        assert "+172.7.21.0/24 for 10.4.7.21 (address), over eth0" in planned.stdout
+        assert "+route 172.7.22.0/24 via 172.7.22.0 dev flannel.1 onlink" in planned.stdout
+        assert list(town.leases()) == ["172.7.22.0-24"]
+        assert not one.subnet_file.exists()
+        one.start("--ip-masq", "--iptables-forward-rules")
+        until(lambda: targets(one, "filter", "FORWARD") == ["NATFIX-CLUSTER", "NATFIX-FWD"], lambda: one.entries)
+        assert one.stop() == 0
+        assert one.natfix("node", "clear", "--dry-run").returncode == 0
+        assert one.routes() != {}
+        cleared = one.natfix("node", "clear")
+        assert cleared.returncode == 0, cleared
+        assert one.routes() == {}
+        assert "flannel.1" not in one.ip("link", "show")
+        assert targets(one, "nat", "POSTROUTING") == targets(one, "filter", "FORWARD") == []
+        assert list(town.leases()) == ["172.7.22.0-24"]
+        assert one.natfix("node", "clear").stdout.endswith("nothing to do\n")

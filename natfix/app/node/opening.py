@@ -14,7 +14,9 @@ from natfix.app.node.forwarding import HostBackend
 from natfix.app.node.interface import Outside, choose_outside
 from natfix.app.node.news import Stop
 from natfix.app.node.orders import Orders, Site
+from natfix.app.node.ports import DataPlane
 from natfix.app.node.tenancy import LEASE_SECONDS
+from natfix.app.ports import Files
 from natfix.errors import ConfigError, ConflictError, HostError, NatfixError, UsageError
 from natfix.routing.allocation import Choice, choose, rival
 from natfix.routing.backend_config import HostGw
@@ -95,12 +97,12 @@ def _open(site: Site, orders: Orders, seed: bytes) -> Opened:
     config = NetworkConfig.parse(text)
     links = site.plane.links(config.networks)
     outside = choose_outside(links, orders.wish, ipv4=config.ipv4 is not None, ipv6=config.ipv6 is not None)
-    here = here_of(site, config, outside, links, seed)
-    lease, how = _acquire(site, config, announced(config, outside, here), _previous(site, orders))
+    here = here_of(site.plane, config, outside, links, seed)
+    lease, how = _acquire(site, config, announced(config, outside, here), previous_subnet(site.files, orders.subnet_file))
     return Opened(config, outside, replace(here, subnet=lease.subnet), lease, how)
 
 
-def here_of(site: Site, config: NetworkConfig, outside: Outside, links: Links, seed: bytes) -> Here:
+def here_of(plane: DataPlane, config: NetworkConfig, outside: Outside, links: Links, seed: bytes) -> Here:
     """This host as a backend knows it, with the first subnet of the network in place of its own.
 
     A tunnel that is there keeps its MAC, which peers know; a new one gets the MAC it had on this host before it was deleted.
@@ -118,7 +120,7 @@ def here_of(site: Site, config: NetworkConfig, outside: Outside, links: Links, s
     link = links.named(outside.link) or Link(outside.link, outside.mtu)
     here = Here(Subnet.of(pool.subnet(0) for pool in config.pools), link, *own)
     devices = backend_of(config, here).devices
-    there = {device.name: device.mac for device in site.plane.read((), devices).devices}
+    there = {device.name: device.mac for device in plane.read((), devices).devices}
     known = (there.get(name, "") for name in devices)
     macs = {pool.network.version: mac for pool, mac in zip(config.pools, known, strict=False)}
     unique = seed + f" {outside.public_ip} {outside.public_ipv6}".encode()
@@ -131,8 +133,9 @@ def announced(config: NetworkConfig, outside: Outside, here: Here) -> Attributes
     return replace(said, public_ip=outside.public_ip, public_ipv6=outside.public_ipv6)
 
 
-def _previous(site: Site, orders: Orders) -> Subnet | None:
-    data = site.files.read(orders.subnet_file)
+def previous_subnet(files: Files, path: str) -> Subnet | None:
+    """What this host had before, by its subnet.env."""
+    data = files.read(path)
     return SubnetEnv.parse(data).subnet if data is not None else None
 
 

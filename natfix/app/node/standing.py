@@ -68,7 +68,7 @@ class Standing:
         self._due = None
         if outside == self._opened.outside:
             return None
-        here = here_of(self._site, config, outside, links, self._seed)
+        here = here_of(self._site.plane, config, outside, links, self._seed)
         self._opened = replace(self._opened, outside=outside, here=replace(here, subnet=self._opened.here.subnet))
         return self._opened
 
