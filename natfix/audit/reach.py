@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from natfix.audit.crowd import DECIDING, crowded_rules
 from natfix.audit.hidden import hidden, once
 from natfix.audit.hit import Hit
 from natfix.audit.subject import HOOK, Subject
@@ -20,7 +21,6 @@ from natfix.packets.packetset import every_address
 from natfix.packets.walk import Visit
 from natfix.ruleset import Rule, same_meaning
 
-_DECIDING: Final = SOURCE_NAT_TARGETS | {"ACCEPT", "RETURN", "DROP"}
 # Each rule is held against each other one, so that this many take 20 ms. More are a node's many pods, written by a program.
 _MOST_RULES: Final = 100
 _MOST_VISITS: Final = 500  # In one walk.
@@ -90,8 +90,9 @@ def dead_rules(subject: Subject) -> Iterator[Dead]:
         return
     told = {hit.rule for hit in hidden(subject)}
     search = _Search(subject)
+    doubted = crowded_rules(subject.rules)
     for rule in subject.rules:
-        if rule.target in _DECIDING and rule not in told and rule.line not in search.met:
+        if rule.target in DECIDING and rule not in told and rule.line in doubted and rule.line not in search.met:
             try:
                 found = search.dead(rule)
             except _TiredError:
@@ -168,7 +169,7 @@ class _TiredError(Exception):
 
 def _dead(rule: Rule, outcomes: Sequence[Outcome]) -> Dead | None:
     """The rule as a dead one; None when some of its packets meet the policy: they would come to it if a jump led there."""
-    deciders = dict.fromkeys(outcome.path[-1] for outcome in outcomes if outcome.path and outcome.path[-1].target in _DECIDING)
+    deciders = dict.fromkeys(outcome.path[-1] for outcome in outcomes if outcome.path and outcome.path[-1].target in DECIDING)
     if any(not outcome.path or outcome.path[-1] not in deciders for outcome in outcomes):
         return None
     fate = Fate.SOURCE_NAT if rule.target in SOURCE_NAT_TARGETS else Fate.DROP if rule.target == "DROP" else Fate.ACCEPT
