@@ -111,22 +111,23 @@ def test_many_sources_are_looked_at_by_several_processes_in_their_order(natfix: 
 
 
 SLOW = """
-import os, sys, time
+import os, time
 from pathlib import Path
-from natfix.cli import wiring
 from natfix.cli.main import main
 from natfix.host import workers
-
-class Three(workers.HostWorkers):
-    def __init__(self):
-        super().__init__(3)
 
 def slow(source):
     Path(f"at-work.{os.getpid()}").touch()
     time.sleep(600)
 
-workers.HostWorkers = Three
-wiring.read_text = slow
+class Slow(workers.HostWorkers):
+    def __init__(self):
+        super().__init__(3)
+
+    def each(self, work, things):
+        return super().each(slow, things)
+
+workers.HostWorkers = Slow
 main(["check", *["x.save"] * 40, "--cluster-cidr", "172.7.0.0/16"])
 """
 
