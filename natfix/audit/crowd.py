@@ -47,12 +47,14 @@ class Sketch(NamedTuple):
 
     def decides(self, other: Sketch) -> bool:
         """Whether it may decide about the packet that is thought of for *other*, before that rule does."""
+        # What parts most rules is asked first: a table has as many pairs of rules as it has rules, squared.
+        if not self.source[0] <= other.source[0] <= self.source[1] or not set(self.asked) <= set(other.asked):
+            return False
+        if not self.destination[0] <= other.destination[0] <= self.destination[1]:
+            return False
         if self.rule.chain == other.rule.chain and self.rule.line >= other.rule.line:
             return False
-        if self.rule.target == "RETURN" and self.rule.chain not in other.chains:
-            return False
-        pairs = ((self.source, other.source), (self.destination, other.destination))
-        return set(self.asked) <= set(other.asked) and all(low <= first <= high for (low, high), (first, _) in pairs)
+        return self.rule.target != "RETURN" or self.rule.chain in other.chains
 
 
 def crowded_rules(rules: Sequence[Rule]) -> frozenset[int]:
