@@ -43,6 +43,27 @@ def test_a_tunnel_carries_pods_packets_and_direct_routing_does_without(tmp_path:
         assert "FLANNEL_MTU=1450" in one.subnet_file.read_text()
 
 
+@pytest.mark.parametrize("backend", ["host-gw", "vxlan"])
+def test_both_families_are_routed_and_tunnelled(tmp_path: Path, backend: str) -> None:
+    config = {"Network": "172.7.0.0/16", "EnableIPv6": True, "IPv6Network": "fd00:7::/48", "Backend": {"Type": backend}}
+    with street(tmp_path, json.dumps(config), 21, 22) as town:
+        one, two = town.nodes
+        for node in town.nodes:
+            node.ip("address", "add", f"fd10::{node.number}/64", "dev", "eth0", "nodad")
+            node.inside("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
+            node.start()
+        until(lambda: len(one.routes("proto", "110")) == len(two.routes("proto", "110")) == 1, lambda: one.entries)
+        keys = {key.partition("-")[0]: key.partition("&")[2].replace("-", "/") for key in town.leases()}
+        for node, other in ((one, two), (two, one)):
+            network = keys[f"172.7.{other.number}.0"]
+            found = json.loads(node.ip("-6", "-json", "route", "show", "proto", "110"))
+            way = f"fd10::{other.number} eth0" if backend == "host-gw" else f"{network.partition('/')[0]} flannel-v6.1"
+            assert [(route["dst"], f"{route['gateway']} {route['dev']}") for route in found] == [(network, way)]
+            node.ip("address", "add", f"{keys[f'172.7.{node.number}.0'].replace('::/', '::1/')}", "dev", "docker0", "nodad")
+        until(lambda: one.pings(keys["172.7.22.0"].replace("::/64", "::1")), lambda: one.ip("-6", "route"))
+        until(lambda: one.pings("172.7.22.2"))
+
+
 def test_routes_and_peers_are_shown_checked_and_tried(tmp_path: Path) -> None:
     with street(tmp_path, HOST_GW, 21, 22) as town:
         one, two = town.nodes

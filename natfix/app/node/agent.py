@@ -160,6 +160,8 @@ class Agent:
                 if change.lease.subnet == self._own:
                     self._hear_of_own(change.lease if change.kind == "put" else None)
             self._forwarding.learn(differences)
+            if differences and self._ready:
+                self._site.voice.peers(int(self._forwarding.numbers["peers"]))
 
     def _hear_of_own(self, found: Lease | None, *, anew: bool = False) -> None:
         self._tenancy.heard(found, self._site.clock(), anew=anew)

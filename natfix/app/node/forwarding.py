@@ -235,6 +235,9 @@ class Forwarding:
         if self._keep_until is not None and start < self._keep_until:
             self._schedule.by(self._keep_until)
         self._ground.forget(moved(actual.routes, lacking))
+        removed = sum(not one.put and not isinstance(one.entry, VxlanDevice) for one in operations)
+        if removed:
+            self._ground.voice.removed(removed)
         if self.ready:
             self._repaired(sum(one.put for one in operations) - len(self._complaints.refused), start)
         self.ready = True

@@ -62,6 +62,7 @@ class Stage:
     files: MemoryFiles = field(default_factory=lambda: MemoryFiles(folders=("/run/flannel",)))
     orders: Orders = field(default_factory=lambda: Orders(grace=30.0))
     chronicle: MemoryChronicle = field(default_factory=MemoryChronicle)
+    notifier: MemoryNotifier = field(default_factory=MemoryNotifier)
     inbox: Inbox = field(default_factory=Inbox)
     now: float = 1000.0
     forgotten: list[Network] = field(default_factory=list)
@@ -77,7 +78,7 @@ class Stage:
             plane=self.plane,
             inbox=self.inbox,
             files=self.files,
-            voice=Voice(self.chronicle, MemoryNotifier()),
+            voice=Voice(self.chronicle, self.notifier),
             clock=lambda: self.now,
             chance=self._chance,
             send=self._send,

@@ -49,6 +49,7 @@ def test_peers_that_come_change_and_go_cost_their_own_entries_alone() -> None:
     lease = stage.join(22)
     player.play()
     assert direct_route(22) in stage.routes()
+    assert "status: 61 peers are routed to" in stage.notifier.told
     lease = stage.store.renew(lease, host_gw(99), seconds=100)
     player.play()
     assert direct_route(22, "10.4.7.99") in stage.routes()

@@ -39,6 +39,7 @@ def test_what_was_left_behind_goes_after_the_grace_period_and_what_is_anothers_s
     player.play(2)
     assert stage.routes() == {direct_route(22), *foreign}
     assert not any(not one.put and one.entry == kept for batch in stage.plane.batches for one in batch)
+    assert stage.told("node-removed") == ["2 entries that no lease wants were removed"]
 
 
 def test_a_foreign_route_in_the_way_stays_and_is_told_and_its_place_is_taken_when_it_goes() -> None:

@@ -1,18 +1,24 @@
 """How the agent begins: device, lease, what is missing; and how it notices that its host has moved."""
 
+import random
+import threading
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, ip_interface
 
 import pytest
 
+from natfix.app.node.interface import InterfaceWish
 from natfix.app.node.news import Stop
 from natfix.app.node.opening import open_node
 from natfix.errors import UsageError
+from natfix.host.memory.data_plane import MemoryDataPlane
 from natfix.host.memory.leases import MemoryLeaseStore
 from natfix.routing.links import Link, Links, Way
 from natfix.routing.state import NetState
+from natfix.routing.subnet import Subnet
 from tests.unit.app.node.stage import (
     HOST,
+    HOST_GW,
     OWN,
     SEED,
     VXLAN,
@@ -110,3 +116,25 @@ def test_a_subnet_that_somebody_else_chose_is_taken() -> None:
     stage = Stage()
     stage.store.subnet_of_host = subnet(88)
     assert play(stage).opened.lease.subnet == subnet(88)
+
+
+def test_many_hosts_that_start_at_once_never_share_a_subnet() -> None:
+    store = MemoryLeaseStore(HOST_GW)
+    taken: list[Subnet] = []
+
+    def start(number: int) -> None:
+        # Every host's address follows the same subnet, so that all but one have to choose by chance.
+        host = Links((Link("eth0", 1500, (ip_interface(f"10.{number}.7.21/24"),)),), ())
+        stage = Stage(store=store, plane=MemoryDataPlane(host))
+        stage.orders = replace(stage.orders, wish=InterfaceWish(names=("eth0",)))
+        site = replace(stage.site, chance=random.Random(number).randrange)  # noqa: S311  (the same choices each time)
+        opened = open_node(site, stage.orders, SEED)
+        assert opened is not None
+        taken.append(opened.lease.subnet)
+
+    threads = [threading.Thread(target=start, args=(number,)) for number in range(1, 101)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(taken) == len(set(taken)) == 100
