@@ -18,16 +18,7 @@ from natfix.app.node.ports import DataPlane, DataPlaneWatch, Disturbance, Failur
 from natfix.host.dataplane.plane import HostDataPlane
 from natfix.host.memory.data_plane import MemoryDataPlane
 from natfix.routing.links import Link, Links, Way
-from natfix.routing.state import (
-    Entry,
-    FdbEntry,
-    LinkAddress,
-    Neighbour,
-    NetState,
-    Operation,
-    Route,
-    VxlanDevice,
-)
+from natfix.routing.state import Entry, FdbEntry, LinkAddress, Neighbour, NetState, Operation, Route, VxlanDevice
 from tests.netns import command
 
 HOST = Links(
