@@ -143,10 +143,15 @@ class Place(Host):
         options = "--detach --name nginx --restart always --stop-signal KILL"
         self.types(f"docker run {options} busybox httpd -f -vv -p 80 -h /www")
 
-    def sources(self, tail: int) -> list[str]:
-        """Whom the last lines of the web server's log show as the source of a request."""
-        lines = [line for line in self.types("docker logs nginx 2>&1").splitlines() if "url:" in line]
-        return [line.partition("]")[0].removeprefix("[").removeprefix("::ffff:") for line in lines[-tail:]]
+    def sources(self, requests: Callable[[], object], count: int = 1) -> list[str]:
+        """Whom the web server's log shows as the sources of some requests, which are made meanwhile."""
+        before = len(self._asked())
+        requests()
+        until(lambda: len(self._asked()) >= before + count, lambda: f"{count} requests to {self.name}: {self._asked()}")
+        return [line.partition("]")[0].removeprefix("[").removeprefix("::ffff:") for line in self._asked()[before:]]
+
+    def _asked(self) -> list[str]:
+        return [line for line in self.types("docker logs nginx 2>&1").splitlines() if "url:" in line]
 
 
 @contextmanager

@@ -56,8 +56,7 @@ def mixed(tunnelled_and_corrected: Town) -> Town:
 
 def seen(sender: Place, receiver: Place) -> str:
     """Whom the web server of a host sees when a container of another one asks."""
-    sender.types(f"docker run --rm busybox sh -c 'wget 172.7.{receiver.number}.2'")
-    (source,) = receiver.sources(1)
+    (source,) = receiver.sources(lambda: sender.types(f"docker run --rm busybox sh -c 'wget 172.7.{receiver.number}.2'"))
     return source
 
 

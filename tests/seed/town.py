@@ -19,6 +19,8 @@ from tests.netns import command, namespace
 from tests.seed.place import Place, place, write_busybox
 from tests.seed.recipe import CERTIFICATES
 
+_FIRST = "10.4.7.12"
+_AUTHORITY = "10.4.7.200"
 # As people had it in 2019.
 _ETCDCTL = '#!/bin/sh\nETCDCTL_API=2 exec etcdctl "$@"\n'
 
@@ -30,12 +32,14 @@ class Town:
     Attributes:
         server: the one etcd of three that is there.
         store: the host that it runs on.
+        first: hdss7-12, the first one that is asked for etcd.
         authority: the host where certificates are made, which runs no containers.
         hosts: those that run containers.
     """
 
     server: Etcd
     store: Place
+    first: Place
     authority: Place
     hosts: Sequence[Place]
 
@@ -52,16 +56,15 @@ def town(folder: Path, *addresses: str, server: str) -> Iterator[Town]:
     with ExitStack() as stack:
         segments = sorted({_segment(address) for address in (server, *addresses)})
         wires = {segment: stack.enter_context(_wire(segment)) for segment in segments}
-        others = [address for address in (server, "10.4.7.200") if address not in addresses]
-        places = {address: stack.enter_context(place(_name(address), address)) for address in (*addresses, *others)}
+        every = (*addresses, _FIRST, _AUTHORITY)
+        places = {address: stack.enter_context(place(_name(address), address)) for address in every}
         for address, host in places.items():
             far = [f"10.4.{one}.0/24 via 10.4.{_segment(address)}.254" for one in segments if one != _segment(address)]
             host.plug(wires[_segment(address)], *far)
         if len(segments) > 1:
             stack.enter_context(_router(wires))
-        made = Town(
-            _etcd(stack, folder, places[server]), places[server], places["10.4.7.200"], [places[one] for one in addresses]
-        )
+        running = _etcd(stack, folder, places[server])
+        made = Town(running, places[server], places[_FIRST], places[_AUTHORITY], [places[one] for one in addresses])
         _furnish(made, folder)
         yield made
 
