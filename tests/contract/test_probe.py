@@ -48,7 +48,10 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
             program = "iptables" if version == "4" else "ip6tables"
             command(f"{program}-nft", "-t", "nat", "-A", "POSTROUTING", "-o", "lo", "-j", "MASQUERADE")
             try:
-                yield World(HostProber(), int(version), server.port)
+                made = World(HostProber(), int(version), server.port)
+                # A cable that was just plugged in loses packets until the kernel has looked at its carrier.
+                assert any(made.prober.ping(made.own, [made.there], 1) for _ in range(30)), "the cable carries nothing"
+                yield made
             finally:
                 server.close()
 

@@ -121,7 +121,7 @@ def test_unit_files_are_readable_for_all_and_the_memory_for_root_alone(tmp_path:
 
 def test_the_packaged_files_are_found() -> None:
     assert {"natfix-watch.service", DROP_IN} <= set(packaged_files("systemd"))
-    assert set(packaged_files("supervisor")) == {"natfix-watch.ini"}
+    assert set(packaged_files("supervisor")) == {"natfix-node.ini", "natfix-watch.ini"}
 
 
 def test_a_home_is_where_systemd_hides_it() -> None:
