@@ -1,15 +1,16 @@
-"""What the recipe has people write, with the one word in it that natfix changes: the program that the agent's script calls."""
+"""What the recipe has people write, and what docs/flannel-to-natfix.md has them type in its place."""
+
+import re
+from pathlib import Path
 
 from tests.seed.place import Place, until
 
+PAGE = Path(__file__).parents[2] / "docs/flannel-to-natfix.md"
+
+# The sections of the page that have something to type, and how many blocks each.
+TYPED = {"1.2": 2, "2.1": 1, "2.3.1": 1, "2.3.3": 3, "3.1.2": 1, "3.2.2": 1, "3.2.3": 2, "3.2.4": 1}
 CERTIFICATES = ("ca.pem", "client.pem", "client-key.pem")
 ENDPOINTS = "https://10.4.7.12:2379,https://10.4.7.21:2379,https://10.4.7.22:2379"
-
-# How the agent, and whoever looks after it, finds etcd.
-STORE = (
-    f"--etcd-endpoints={ENDPOINTS} --etcd-keyfile=./cert/client-key.pem --etcd-certfile=./cert/client.pem"
-    " --etcd-cafile=./cert/ca.pem"
-)
 
 SUBNET = """\
 FLANNEL_NETWORK=172.7.0.0/16
@@ -20,7 +21,7 @@ FLANNEL_IPMASQ=false
 
 SCRIPT = """\
 #!/bin/sh
-natfix node run \\
+./flanneld \\
   --public-ip={address} \\
   --etcd-endpoints={endpoints} \\
   --etcd-keyfile=./cert/client-key.pem \\
@@ -54,19 +55,36 @@ stopasgroup=true
 """
 
 
+def page(section: str, place: int = 0) -> str:
+    """One block of commands out of a section of the page."""
+    return _sections()[section][place]
+
+
+def typed() -> dict[str, int]:
+    """How many blocks there are in each section of the page that has some."""
+    return {section: len(found) for section, found in _sections().items() if found}
+
+
+def _sections() -> dict[str, list[str]]:
+    parts = re.split(r"^## ([0-9.]+) .*$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    found = (re.findall(r"^```sh\n(.*?)^```$", part, re.MULTILINE | re.DOTALL) for part in parts[2::2])
+    return dict(zip(parts[1::2], found, strict=True))
+
+
 def prepare(host: Place, certificates: Place) -> None:
     """Do on a host what comes before its agent: the certificates, the pinned subnet, the script, supervisor's section."""
     for name in CERTIFICATES:
         host.write(f"/opt/flannel/cert/{name}", certificates.path(f"/opt/certs/{name}").read_bytes())
     host.write("/opt/flannel/subnet.env", SUBNET.format(number=host.number, mtu=1500).encode())
     host.write("/opt/flannel/flanneld.sh", SCRIPT.format(address=host.address, endpoints=ENDPOINTS).encode(), 0o744)
+    host.types(page("2.3.1"))
     host.write("/etc/supervisord.d/flannel.ini", SECTION.encode())
+    host.types(page("2.3.3", 1))
 
 
 def start(host: Place) -> None:
     """Start its agent."""
-    host.types("mkdir -p /data/logs/flanneld")
-    host.types("supervisorctl update")
+    host.types(page("2.3.3", 0))
 
 
 def log(host: Place) -> str:

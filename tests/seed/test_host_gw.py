@@ -2,8 +2,8 @@
 
 flannel in its host-gw model on hosts with Docker, configured in etcd with certificates, under supervisord; the rule of Docker
 that hides containers' addresses, and its correction. Tests are numbered as the recipe's sections, and stand in its order; each
-fixture is what the recipe has people do before that section. Everything is done twice: in etcd's v2 store, as flannel up to
-0.17 did, and in its v3 store.
+fixture is what the recipe has people do before that section. What is typed in its place stands in docs/flannel-to-natfix.md.
+Everything is done twice: in etcd's v2 store, as flannel up to 0.17 did, and in its v3 store.
 """
 
 import json
@@ -15,7 +15,7 @@ import pytest
 from tests.etcd import PREFIX
 from tests.kernel.hosts import rhel
 from tests.seed.place import Place, until
-from tests.seed.recipe import ENDPOINTS, STORE, SUBNET, docker_rules, log, prepare, reach_each_other, routes, start, waits
+from tests.seed.recipe import SUBNET, TYPED, docker_rules, log, page, prepare, reach_each_other, routes, start, typed, waits
 from tests.seed.town import Town, town
 
 pytestmark = [pytest.mark.machine("etcd", "etcdctl", "supervisord", "route", "curl", "openssl"), pytest.mark.slow]
@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.machine("etcd", "etcdctl", "supervisord", "route", "cu
 CONFIG = '{"Network": "172.7.0.0/16", "Backend": {"Type": "host-gw"}}'
 BROAD = "-A POSTROUTING -s 172.7.21.0/24 ! -o docker0 -j MASQUERADE"
 NARROW = "-A POSTROUTING -s 172.7.21.0/24 ! -d 172.7.0.0/16 ! -o docker0 -j MASQUERADE"
+# How people let their commands know of etcd.
+KNOWN = ". /opt/flannel/etcd.env"
 SAVED = "/etc/sysconfig/iptables"
 HEAD = "Destination Gateway Genmask Flags Metric Ref Use Iface"
 
@@ -74,7 +76,7 @@ def configured(seed: Seed) -> Seed:
     if seed.api == "v2":
         seed.town.store.types(f"/opt/etcd/etcdctl set /coreos.com/network/config '{CONFIG}'")
     else:
-        seed.town.store.types(f"natfix net set '{CONFIG}' --etcd-api v3")
+        assert seed.town.store.types(page("2.1")).endswith(f"    {CONFIG}\n")
     return seed
 
 
@@ -108,6 +110,7 @@ def grown(routed: Seed) -> Seed:
         routed.town.first.types("ip link set eth0 down")
     start(routed.three)
     reach_each_other(*routed.town.hosts)
+    routed.town.first.types("ip link set eth0 up")
     return routed
 
 
@@ -123,7 +126,7 @@ def asked(grown: Seed) -> Seed:
 def corrected(asked: Seed) -> Seed:
     """3.2.2: the rule is corrected and saved, which is one command."""
     rhel(asked.one)
-    asked.one.types("natfix apply")
+    asked.one.types(page("3.2.2"))
     return asked
 
 
@@ -137,8 +140,12 @@ def restarted(corrected: Seed) -> Seed:
 @pytest.fixture(scope="module")
 def kept(restarted: Seed) -> Seed:
     """The rule is corrected again, and kept right from now on."""
-    restarted.one.types("natfix apply")
+    restarted.one.types(page("3.2.2"))
     return restarted
+
+
+def test_what_the_page_has_people_type_is_typed_here() -> None:
+    assert typed() == TYPED
 
 
 def wget(seed: Seed) -> str:
@@ -152,14 +159,13 @@ def test_2_1_the_configuration_is_in_etcd_as_it_was_typed(configured: Seed) -> N
         assert configured.town.store.types("/opt/etcd/etcdctl get /coreos.com/network/config") == f"{CONFIG}\n"
     else:
         assert configured.town.server.ctl("get", "--print-value-only", "/coreos.com/network/config") == f"{CONFIG}\n"
-    assert configured.town.store.types(f"natfix net show --etcd-api {configured.api}").endswith(f"    {CONFIG}\n")
+    assert configured.town.store.types("natfix net show").endswith(f"    {CONFIG}\n")
 
 
 def test_2_2_2_nobody_without_the_certificates_is_heard(prepared: Seed) -> None:
-    assert (
-        prepared.one.tries(f"cd /opt/flannel && natfix net show --etcd-endpoints={ENDPOINTS} --etcd-cafile=./cert/ca.pem") == 2
-    )
-    assert CONFIG in prepared.one.types(f"cd /opt/flannel && natfix net show {STORE}")
+    host = prepared.one
+    assert CONFIG in host.types(f"{KNOWN} && natfix net show")
+    assert host.tries(f"{KNOWN} && FLANNELD_ETCD_CERTFILE= FLANNELD_ETCD_KEYFILE= natfix net show") == 2
 
 
 def test_2_2_3_each_host_gets_the_subnet_that_is_pinned_in_subnet_env(routed: Seed) -> None:
@@ -200,7 +206,9 @@ def test_2_3_3_a_third_host_joins(grown: Seed) -> None:
     for host in grown.town.hosts:
         for number in {21, 22, 23} - {host.number}:
             assert "ttl=62" in host.types(f"docker exec nginx ping -c 1 172.7.{number}.2")
-    grown.three.types(f"cd /opt/flannel && natfix routes check --iface=eth0 {STORE}")
+    told = grown.three.types(page("2.3.3", 2))
+    assert "172.7.21.0/24  10.4.7.21" in told
+    assert "right        172.7.21.0/24  10.4.7.21" in told
 
 
 def test_3_1_1_an_outsider_and_a_host_are_seen_as_who_they_are(grown: Seed) -> None:
@@ -212,11 +220,12 @@ def test_3_1_1_an_outsider_and_a_host_are_seen_as_who_they_are(grown: Seed) -> N
 
 def test_3_1_2_the_log_shows_the_host_for_itself_and_for_its_container(asked: Seed) -> None:
     assert asked.log == ["10.4.7.21", "10.4.7.21"]
+    assert asked.one.tries(page("3.2.4")) == 1
 
 
 def test_3_2_1_check_finds_the_rule(asked: Seed) -> None:
     assert docker_rules(asked.one) == [BROAD]
-    assert asked.one.tries("natfix check") == 1
+    assert asked.one.tries(page("3.1.2")) == 1
     found = asked.one.types("natfix check --exit-zero")
     assert "NAT001" in found
     assert BROAD in found
@@ -226,11 +235,12 @@ def test_3_2_1_check_finds_the_rule(asked: Seed) -> None:
 def test_3_2_2_apply_corrects_the_rule_and_saves_it(corrected: Seed) -> None:
     assert docker_rules(corrected.one) == [NARROW]
     assert corrected.one.types(f"cat {SAVED} |grep -i postrouting|grep docker0") == f"{NARROW}\n"
-    assert corrected.one.tries("natfix check") == 0
+    assert corrected.one.tries(page("3.1.2")) == 0
 
 
 def test_3_2_4_the_log_shows_the_container(corrected: Seed) -> None:
     assert wget(corrected) == "172.7.21.3"
+    assert "seen as 172.7.21.1 (the peer says)" in corrected.one.types(page("3.2.4"))
 
 
 def test_3_2_3_docker_writes_its_rule_again_when_it_is_restarted(restarted: Seed) -> None:
@@ -246,11 +256,11 @@ def test_3_2_3_apply_deletes_it_again(kept: Seed) -> None:
 def test_3_2_3_natfix_keeps_it_so_by_itself(kept: Seed) -> None:
     """Once with the watcher, once with the guard."""
     if kept.api == "v2":
-        kept.one.types("natfix install --supervisor > /etc/supervisord.d/natfix-watch.ini && supervisorctl update")
+        kept.one.types(page("3.2.3", 0))
         kept.one.restart_docker()
         until(lambda: docker_rules(kept.one) == [NARROW], lambda: kept.one.types("cat /var/log/natfix-watch.log"))
     else:
-        kept.one.types("natfix guard on")
+        kept.one.types(page("3.2.3", 1))
         kept.one.restart_docker()
         assert docker_rules(kept.one) == [BROAD, NARROW]
     assert wget(kept) == "172.7.21.3"

@@ -8,13 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.seed.place import Place
-from tests.seed.recipe import SUBNET, docker_rules, prepare, reach_each_other, restart, routes, start
+from tests.seed.recipe import SUBNET, docker_rules, page, prepare, reach_each_other, restart, routes, start
 from tests.seed.town import Town, town
 
 pytestmark = [pytest.mark.machine("etcd", "etcdctl", "supervisord", "route", "curl", "openssl"), pytest.mark.slow]
-
-TUNNEL = '{"Network": "172.7.0.0/16", "Backend": {"Type": "vxlan"}}'
-MIXTURE = '{"Network": "172.7.0.0/16", "Backend": {"Type": "vxlan","Directrouting": true}}'
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +24,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 @pytest.fixture(scope="module")
 def tunnelled(hosts: Town) -> Town:
     """1.2.1: the network is configured with a tunnel, and the agents are started."""
-    hosts.store.types(f"natfix net set '{TUNNEL}'")
+    hosts.store.types(page("1.2", 0))
     for host in hosts.hosts:
         prepare(host, hosts.authority)
         start(host)
@@ -39,7 +36,7 @@ def tunnelled(hosts: Town) -> Town:
 def tunnelled_and_corrected(tunnelled: Town) -> Town:
     """3.2.2 on each host."""
     for host in tunnelled.hosts:
-        host.types("natfix apply")
+        host.types(page("3.2.2"))
     return tunnelled
 
 
@@ -47,7 +44,7 @@ def tunnelled_and_corrected(tunnelled: Town) -> Town:
 def mixed(tunnelled_and_corrected: Town) -> Town:
     """1.2.1: the network is configured anew, and the agents are started again."""
     made = tunnelled_and_corrected
-    made.store.types(f"natfix net set '{MIXTURE}'")
+    made.store.types(page("1.2", 1))
     for host in made.hosts:
         restart(host)
     reach_each_other(*made.hosts)
@@ -90,7 +87,7 @@ def test_1_2_1_containers_have_to_leave_room_for_the_tunnel(tunnelled: Town) -> 
 def test_3_1_2_the_log_shows_the_tunnels_end(tunnelled: Town) -> None:
     one, _, far = tunnelled.hosts
     assert seen(one, far) == "172.7.21.0"
-    assert one.tries("natfix check") == 1
+    assert one.tries(page("3.1.2")) == 1
 
 
 def test_3_2_4_the_log_shows_the_container_behind_a_tunnel(tunnelled_and_corrected: Town) -> None:
