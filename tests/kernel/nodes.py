@@ -22,6 +22,7 @@ from tests.netns import command, namespace
 HOST_GW = '{"Network": "172.7.0.0/16", "Backend": {"Type": "host-gw"}}'
 VXLAN = '{"Network": "172.7.0.0/16", "Backend": {"Type": "vxlan"}}'
 DIRECT = '{"Network": "172.7.0.0/16", "Backend": {"Type": "vxlan", "Directrouting": true}}'
+NATFIX = (sys.executable, "-m", "natfix")
 PATIENCE = 60.0
 
 
@@ -57,7 +58,7 @@ class Node:
 
     def words(self, *words: str) -> list[str]:
         """The words that run natfix on it."""
-        return ["nsenter", f"--net=/run/netns/{self.netns}", sys.executable, "-m", "natfix", *words]
+        return ["nsenter", f"--net=/run/netns/{self.netns}", *NATFIX, *words]
 
     def natfix(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run natfix on it, told of the store, to its end."""
