@@ -177,7 +177,7 @@ def _tunnel(node: Node) -> tuple[str, set[str], set[str], set[str]]:
         (device,) = json.loads(node.ip("-json", "link", "show", "flannel.1", "up") or "[]")
         neighbours = json.loads(node.ip("-json", "neigh", "show", "dev", "flannel.1", "nud", "permanent"))
         fdb = [line.split() for line in node.inside("bridge", "fdb", "show", "dev", "flannel.1").splitlines()]
-    except (AssertionError, ValueError):
+    except (AssertionError, ValueError, KeyError):  # It is not there, or down.
         return "", set(), set(), set()
     routes = {f"{destination} {way}" for destination, way in node.routes().items() if "flannel.1" in way}
     hops = {f"{one['dst']} {one['lladdr']}" for one in neighbours}
