@@ -83,7 +83,7 @@ def run_agent(orders: AgentOrders) -> None:
         agent = Agent(site, orders.node, opened, seed)
         holder.append(agent.health)
         store = StoreFollower(node_wiring.lease_store(orders.store), inbox.put, _fraction)
-        _start(plane.run, store.run)
+        _start(plane.run, store.run, _broken(inbox))
         try:
             agent.run()
         finally:
@@ -139,13 +139,19 @@ def prober() -> Prober:
     return HostProber()
 
 
-def _start(plane: Callable[[], None], store: Callable[[], None]) -> None:
+def _broken(inbox: Inbox) -> Callable[[Exception], None]:
+    from natfix.app.node.news import Broken  # noqa: PLC0415
+
+    return lambda defect: inbox.put(Broken(defect))
+
+
+def _start(plane: Callable[[], None], store: Callable[[], None], broken: Callable[[Exception], None]) -> None:
     import gc  # noqa: PLC0415
 
     from natfix.host.worker import start  # noqa: PLC0415
 
-    start("kernel", plane)
-    start("leases", store)
+    start("kernel", plane, broken)
+    start("leases", store, broken)
     # What was made so far lives as long as the process; only what comes now can be garbage.
     gc.collect()
     gc.freeze()
@@ -204,7 +210,7 @@ def _site(orders: AgentOrders, inbox: Inbox) -> Site:
 
     os.makedirs(os.path.dirname(orders.node.subnet_file) or ".", 0o755, exist_ok=True)  # noqa: PTH103, PTH120
     voice = Voice(open_chronicle(), open_notifier())
-    aside = Worker("connections")
+    aside = Worker("connections", _broken(inbox))
     return Site(
         store=node_wiring.lease_store(orders.store),
         plane=wiring.data_plane(),
@@ -215,7 +221,7 @@ def _site(orders: AgentOrders, inbox: Inbox) -> Site:
         chance=random.randrange,
         send=_sender(inbox),
         forget=lambda networks: aside.submit(lambda: _forget(voice, networks)) if networks else None,
-        settle=lambda config, subnet: _settle(orders, voice, config, subnet),
+        settle=lambda config, subnet: _settle(orders, voice, (config, subnet), _broken(inbox)),
     )
 
 
@@ -239,7 +245,7 @@ def _sender(inbox: Inbox) -> Callable[[Errand], None]:
     from natfix.errors import NatfixError  # noqa: PLC0415
     from natfix.host.worker import Worker  # noqa: PLC0415
 
-    worker = Worker("lease")
+    worker = Worker("lease", _broken(inbox))
 
     def run(errand: Errand) -> None:
         try:
@@ -269,12 +275,16 @@ def _forget(voice: Voice, networks: Collection[Network]) -> None:
         voice.remark("tracked connections to peers that are reached in another way now could not be dropped", error)
 
 
-def _settle(orders: AgentOrders, voice: Voice, config: NetworkConfig, subnet: Subnet) -> None:
+def _settle(
+    orders: AgentOrders, voice: Voice, place: tuple[NetworkConfig, Subnet], broken: Callable[[Exception], None]
+) -> None:
     """Keep rules and Docker right from now on, in a thread."""
     import time  # noqa: PLC0415
 
     from natfix.app.node.upkeep import Upkeep  # noqa: PLC0415
     from natfix.host.worker import start  # noqa: PLC0415
+
+    config, subnet = place
 
     def run() -> None:
         upkeep = Upkeep(lambda: _keepers(orders, voice, config, subnet), lambda: _docker(orders, config), voice)
@@ -283,7 +293,7 @@ def _settle(orders: AgentOrders, voice: Voice, config: NetworkConfig, subnet: Su
             time.sleep(orders.resync)
 
     if orders.docker or orders.rules.masquerade or orders.rules.forward:
-        start("rules", run)
+        start("rules", run, broken)
 
 
 def _keepers(orders: AgentOrders, voice: Voice, config: NetworkConfig, subnet: Subnet) -> Sequence[RuleKeeper]:

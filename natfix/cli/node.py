@@ -101,7 +101,8 @@ def node(
     from natfix.app.node.rule_keeping import RuleWish  # noqa: PLC0415
     from natfix.cli.agent_wiring import AgentOrders, rehearsed, run_agent  # noqa: PLC0415
 
-    orders = Orders(wish, subnet_file, subnet_lease_renew_margin * 60.0, grace, ip_masq)
+    watched = not (store.lease_file or store.kube_subnet_mgr)
+    orders = Orders(wish, subnet_file, subnet_lease_renew_margin * 60.0, grace, ip_masq, watched)
     rules = RuleWish(ip_masq, iptables_forward_rules, not ip_masq_fully_random_disable)
     health = (healthz_ip, healthz_port) if healthz_port else None
     if dry_run:

@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from typing import TypeAlias
 
 Task: TypeAlias = Callable[[], None]
+Defect: TypeAlias = Callable[[Exception], None]
 
 
 class Worker:
@@ -15,14 +16,15 @@ class Worker:
 
     Args:
         name: of the thread.
+        broken: is told of the exception that ended the thread, which is a defect.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, broken: Defect) -> None:
         self._tasks: SimpleQueue[Task] = SimpleQueue()
-        threading.Thread(target=self._run, name=name, daemon=True).start()
+        start(name, self._run, broken)
 
     def submit(self, task: Task) -> None:
-        """Do *task* when those before it are done; it must raise nothing."""
+        """Do *task* when those before it are done."""
         self._tasks.put(task)
 
     def _run(self) -> None:
@@ -30,6 +32,13 @@ class Worker:
             self._tasks.get()()
 
 
-def start(name: str, run: Task) -> None:
-    """Run something in a thread of its own that ends with the process."""
-    threading.Thread(target=run, name=name, daemon=True).start()
+def start(name: str, run: Task, broken: Defect) -> None:
+    """Run something in a thread of its own that ends with the process; *broken* is told of an exception that ends it."""
+
+    def guarded() -> None:
+        try:
+            run()
+        except Exception as error:  # noqa: BLE001  (a defect must end the process, not a thread of it)
+            broken(error)
+
+    threading.Thread(target=guarded, name=name, daemon=True).start()

@@ -87,6 +87,6 @@ def test_docker_gets_the_subnet_and_its_rule_is_corrected_once(host: Host) -> No
     assert [(one["local"], one["prefixlen"]) for one in bridge["addr_info"] if one["family"] == "inet"] == [("172.7.21.1", 24)]
     rules = [line for line in host.run("iptables-nft", "-t", "nat", "-S", "POSTROUTING").splitlines() if "docker0" in line]
     assert rules == [CORRECTED]
-    agent_until(host, "node-ready")
+    assert "node-rival" not in {entry["event"] for entry in agent_until(host, "node-ready")}
     until(lambda: host.path("/run/restarts").read_text() == "restarted\n")
     assert host.natfix("history").count("done") == 2

@@ -56,5 +56,6 @@ def test_the_agent_runs_confined_and_is_active_when_its_routes_are_there(host: D
     told = host.output("journalctl", "-u", "natfix-node.service", "-o", "cat")
     assert "node-ready" in told or "1 peers are routed to" in told
     assert "could not" not in told
+    assert "somebody else" not in told
     host.output("natfix", "uninstall")
     assert routes(host) == ["172.7.22.0/24"]

@@ -13,7 +13,7 @@ from typing import Final, assert_never
 
 from natfix.app.node.forwarding import Forwarding, Ground
 from natfix.app.node.health import Health
-from natfix.app.node.news import Answered, Away, Changed, Disturbed, News, Stop, Written
+from natfix.app.node.news import Answered, Away, Broken, Changed, Disturbed, News, Stop, Written
 from natfix.app.node.opening import Opened, announced
 from natfix.app.node.orders import Orders, Site
 from natfix.app.node.standing import Standing, difference
@@ -49,7 +49,7 @@ class Agent:
         self._opened = opened
         self._own = opened.lease.subnet
         self._table = LeaseTable()
-        self._tenancy = Tenancy(site.store, opened.lease, margin=orders.renew_margin, now=now, watched=opened.how != "assigned")
+        self._tenancy = Tenancy(site.store, opened.lease, margin=orders.renew_margin, now=now, watched=orders.watched)
         ground = Ground(site.plane, site.voice, site.clock, site.forget)
         self._forwarding = Forwarding(ground, self._own, opened.backend, orders.grace)
         self._standing = Standing(site, orders, opened, seed)
@@ -119,7 +119,7 @@ class Agent:
         self._beat = self._site.clock()
         self._site.voice.notifier.alive()
 
-    def _hear(self, news: Stop | Answered | Away | Disturbed | Written) -> None:
+    def _hear(self, news: Stop | Answered | Away | Disturbed | Written | Broken) -> None:
         match news:
             case Stop():
                 self._stopped = True
@@ -133,6 +133,8 @@ class Agent:
                 self._around |= self._forwarding.disturbed(disturbances)
             case Written(outcome):
                 self._settle(outcome)
+            case Broken(defect):
+                raise defect
             case _:
                 assert_never(news)
 

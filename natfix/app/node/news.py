@@ -59,7 +59,14 @@ class Written:
     outcome: Held | NatfixError
 
 
-News: TypeAlias = Stop | Answered | Changed | Away | Disturbed | Written
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A thread ended with a defect of natfix; the agent must not go on half deaf."""
+
+    defect: Exception
+
+
+News: TypeAlias = Stop | Answered | Changed | Away | Disturbed | Written | Broken
 
 
 class Inbox:

@@ -30,6 +30,7 @@ class Orders:
         renew_margin: seconds before the end of the lease in which it is renewed.
         grace: seconds in which peers may come back that a snapshot of the store no longer holds.
         ip_masq: whether this agent masquerades what leaves the cluster.
+        watched: whether the store's revisions tell who wrote this host's lease; see Tenancy.
     """
 
     wish: InterfaceWish = field(default_factory=InterfaceWish)
@@ -37,6 +38,7 @@ class Orders:
     renew_margin: float = 3600.0
     grace: float = GRACE
     ip_masq: bool = False
+    watched: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ class Tenancy:
         margin: seconds before the end of the lease in which it is renewed.
         now: the time it was taken.
         watched: whether a new revision always means that somebody wrote the lease; not so in Kubernetes, where a node changes
-            for many reasons.
+            for many reasons, nor in a file, which has none.
     """
 
     def __init__(self, store: LeaseStore, lease: Lease, *, margin: float, now: float, watched: bool = True) -> None:
@@ -168,8 +168,7 @@ class Tenancy:
             self._missed = self._pending
             self._due = min(self._due, now)
             return False
-        older = found.revision < self.lease.revision and not anew
-        if older or found.revision == self.lease.revision or not (self._watched or self._differs(found)):
+        if not self._is_news(found, anew=anew):
             return False
         self._heard = found.revision
         if self._pending:
@@ -188,6 +187,12 @@ class Tenancy:
         """The store answers again: an errand that waits need not wait any longer."""
         if self._pause:
             self._pause, self._due = 0.0, now
+
+    def _is_news(self, found: Lease, *, anew: bool) -> bool:
+        if not self._watched:
+            return self._differs(found)
+        older = found.revision < self.lease.revision and not anew
+        return not older and found.revision != self.lease.revision
 
     def _differs(self, found: Lease) -> bool:
         return found.attributes != self.lease.attributes or found.reserved != self.lease.reserved

@@ -4,7 +4,7 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from natfix.app.node.news import Stop
+from natfix.app.node.news import Broken, Stop
 from natfix.errors import ConflictError
 from natfix.host.memory.leases import MemoryLeaseStore
 from tests.unit.app.node.stage import (
@@ -201,6 +201,12 @@ def test_a_changed_configuration_is_told_and_followed_after_a_restart() -> None:
     assert [text for text in stage.told("node-remark") if "was changed" in text] == [
         "the network's configuration was changed; this agent goes on with the one it knows until it is restarted"
     ]
+
+
+def test_a_defect_in_a_thread_ends_the_agent() -> None:
+    player = play(Stage())
+    with pytest.raises(ZeroDivisionError):
+        player.agent.turn([Broken(ZeroDivisionError())])
 
 
 def test_it_ends_when_it_is_told_to_and_leaves_everything() -> None:

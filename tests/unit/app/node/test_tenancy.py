@@ -209,6 +209,8 @@ def test_where_revisions_change_for_many_reasons_only_what_is_told_counts() -> N
     store = MemoryLeaseStore()
     tenancy = held(store, watched=False)
     assert not tenancy.heard(replace(tenancy.lease, revision=99), 1.0)
+    assert not tenancy.heard(replace(tenancy.lease, revision=0), 1.0)
+    assert tenancy.rivals == 0
     assert tenancy.heard(replace(tenancy.lease, revision=100, attributes=replace(MINE, backend_type="host-gw")), 1.0)
 
 
