@@ -43,6 +43,21 @@ def test_a_tunnel_carries_pods_packets_and_direct_routing_does_without(tmp_path:
         assert "FLANNEL_MTU=1450" in one.subnet_file.read_text()
 
 
+def test_a_third_host_joins_and_leaves_two_others(tmp_path: Path) -> None:
+    with street(tmp_path, VXLAN, 21, 22, 23) as town:
+        one, two, three = town.nodes
+        one.start()
+        two.start()
+        until(lambda: one.routed(two, through="flannel.1") and two.routed(one, through="flannel.1"))
+        three.start()
+        until(lambda: one.routed(two, three, through="flannel.1") and two.routed(one, three, through="flannel.1"))
+        until(lambda: one.pings("172.7.23.2") and two.pings("172.7.23.2") and three.pings("172.7.21.2"))
+        assert three.stop() == 0
+        assert three.natfix("node", "clear").returncode == 0
+        until(lambda: one.routed(two, through="flannel.1") and two.routed(one, through="flannel.1"), lambda: one.entries)
+        assert one.told("node-repaired") == two.told("node-repaired") == []
+
+
 @pytest.mark.parametrize("backend", ["host-gw", "vxlan"])
 def test_both_families_are_routed_and_tunnelled(tmp_path: Path, backend: str) -> None:
     config = {"Network": "172.7.0.0/16", "EnableIPv6": True, "IPv6Network": "fd00:7::/48", "Backend": {"Type": backend}}

@@ -17,7 +17,7 @@ from natfix.app.node.orders import Orders, Site
 from natfix.app.node.ports import DataPlane
 from natfix.app.node.tenancy import LEASE_SECONDS
 from natfix.app.ports import Files
-from natfix.errors import ConfigError, ConflictError, HostError, NatfixError, UsageError
+from natfix.errors import BusyError, ConfigError, ConflictError, HostError, NatfixError, UsageError
 from natfix.routing.allocation import Choice, choose, rival
 from natfix.routing.backend_config import HostGw
 from natfix.routing.backends import Here, backend_of, vtep_mac
@@ -82,7 +82,7 @@ def _patiently(site: Site, step: Callable[[], _Result]) -> _Result | None:
     while True:
         try:
             return step()
-        except (HostError, ConfigError, ConflictError) as error:
+        except (HostError, ConfigError, ConflictError, BusyError) as error:
             if error.message != told:
                 told = error.message
                 site.voice.waiting(error)
