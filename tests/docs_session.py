@@ -12,6 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 WILD = "…"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# What brings the host into the state that the next block speaks of, such as a restart of Docker; readers do not see it.
+_BEFORE = re.compile(r"^<!-- play: (.*?) -->$", re.MULTILINE)
 _MARK = "natfix-docs-session"
 
 # A Debian-like container host with flannel and iptables-persistent, in namespaces of its own: nothing of the machine changes.
@@ -69,15 +71,25 @@ def blocks(page: Path) -> Iterator[tuple[str, str]]:
 
 
 def steps(page: Path) -> tuple[Step, ...]:
-    """Every command in the ``console`` blocks of *page*."""
+    """Every command in the ``console`` blocks of *page*, and in the comments between them, which must print nothing."""
+    text = page.read_text()
+    parts = [(found.start(), f"$ {found[1]}") for found in _BEFORE.finditer(text)]
+    parts += [(found.start(), found[2]) for found in _BLOCK.finditer(text) if found[1] == "console"]
     found: list[Step] = []
-    for language, text in blocks(page):
-        for line in text.splitlines() if language == "console" else ():
-            if line.startswith(("$ ", "# ")):
-                found.append(Step(line[2:], ()))
-            else:
-                found[-1] = Step(found[-1].command, (*found[-1].promised, line))
-    return tuple(found)
+    for line in "\n".join(part for _, part in sorted(parts)).splitlines():
+        if line.startswith(("$ ", "# ")):
+            found.append(Step(line[2:], ()))
+        elif line or found:
+            found[-1] = Step(found[-1].command, (*found[-1].promised, line))
+    return tuple(Step(step.command, _unpadded(step.promised)) for step in found)
+
+
+def _unpadded(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """Without the empty lines that only part two blocks."""
+    end = len(lines)
+    while end and not lines[end - 1]:
+        end -= 1
+    return lines[:end]
 
 
 def play(commands: list[str]) -> list[str]:
