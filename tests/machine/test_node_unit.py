@@ -54,7 +54,7 @@ def test_the_agent_runs_confined_and_is_active_when_its_routes_are_there(host: D
     )
     assert eventually(lambda: host.run("systemctl", "is-active", "natfix-node.service").stdout.strip() == "active")
     told = host.output("journalctl", "-u", "natfix-node.service", "-o", "cat")
-    assert "node-ready" in told or "1 peers are routed to" in told
+    assert "node-ready" in told or "1 peer is routed to" in told
     assert "could not" not in told
     assert "somebody else" not in told
     host.output("natfix", "uninstall")

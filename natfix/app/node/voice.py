@@ -39,13 +39,13 @@ class Voice:
 
     def ready(self, peers: int, seconds: float) -> None:
         """Everything that is wanted is in the kernel."""
-        text = f"{peers} peers are routed to"
+        text = _routed(peers)
         self._tell("node-ready", f"{text}, {seconds:.3f} s after the start", fields={"peers": peers, "seconds": seconds})
         self.notifier.ready(text)
 
     def peers(self, count: int) -> None:
         """How many peers there are now."""
-        self.notifier.status(f"{count} peers are routed to")
+        self.notifier.status(_routed(count))
 
     def away(self, why: NatfixError) -> None:
         """The lease store does not answer."""
@@ -133,6 +133,10 @@ class Voice:
 
     def _tell(self, what: str, message: str, level: Level = "info", fields: dict[str, object] | None = None) -> None:
         self.chronicle.tell(Entry(what, message, level, fields or {}))
+
+
+def _routed(peers: int) -> str:
+    return "1 peer is routed to" if peers == 1 else f"{peers} peers are routed to"
 
 
 def describe(entry: Part) -> str:

@@ -33,7 +33,7 @@ def test_it_takes_a_subnet_writes_it_down_and_routes_to_its_peers() -> None:
     assert stage.routes() == {direct_route(22)}
     assert stage.settled == [OWN]
     assert stage.told("node-leased") == ["this host has 172.7.21.0/24 (address)"]
-    assert stage.told("node-ready") == ["1 peers are routed to, 0.000 s after the start"]
+    assert stage.told("node-ready") == ["1 peer is routed to, 0.000 s after the start"]
     health = player.agent.health()
     assert (health.alive, health.missing) == (True, "")
     assert (health.numbers["peers"], health.numbers["leases"], health.numbers["store_up"]) == (1, 3, 1)
