@@ -184,19 +184,17 @@ def native_listing(listing: NftListing, notes: list[str]) -> bytes | None:
         return None
 
 
-def check_host(looked: Sequence[Looked], *, charts: bool = False, notes: Sequence[str] = ()) -> CheckResult:
-    """Sum up what look_at_host saw, with a picture of each finding if *charts* are asked for.
+def put_together(looked: Sequence[Looked], *, charts: bool = False, notes: Sequence[str] = ()) -> CheckResult:
+    """Put together what was seen of one host, with a picture of each finding if *charts* are asked for.
 
-    Raises:
-        UsageError: there are rules, and no cluster of any of their families is known.
+    What it says as a whole, and what it says beside other hosts, is for summed_up.
     """
     notes = list(notes)
     backends = [each for each in looked if not each.subject.native]
     variants = {each.ruleset.source.rpartition("-")[2] for each in backends if each.checked.rules}
     if len(variants) > 1:
         notes.append("both iptables-nft and iptables-legacy hold nat rules; the kernel asks both, and natfix looks at both")
-    tables = tuple(charted(each) if charts else each.checked for each in looked)
-    return summed_up([CheckResult(tables, tuple(notes))])
+    return CheckResult(tuple(charted(each) if charts else each.checked for each in looked), tuple(notes))
 
 
 def judged(  # noqa: PLR0913  (one place where a table meets all that decides about it)

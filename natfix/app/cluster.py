@@ -23,7 +23,7 @@ from natfix.routing.cidrs import merge, read_cidrs
 from natfix.routing.subnet_env import DEFAULT_PATH, NETWORK_KEYS, SubnetEnv
 from natfix.ruleset import Family, Network, family_of
 
-__all__ = ["SUBNET_AGENTS", "Cluster", "find_cluster", "parse_cidrs", "told_cluster"]
+__all__ = ["SUBNET_AGENTS", "Cluster", "find_cluster", "parse_cidrs", "remembered_cluster", "told_cluster"]
 
 OPTION: Final = "--cluster-cidr"
 # What leases a subnet and writes it down: flannel's agent, and natfix node run under natfix's own name.
@@ -101,6 +101,20 @@ def told_cluster(given: Sequence[str], files: Files) -> tuple[Cluster, ...]:
     for cluster in (*_by_family(parse_cidrs(given, OPTION), OPTION), *_by_family(config.cluster_cidrs, config.source)):
         found.setdefault(cluster.family, cluster)
     return tuple(found[family] for family in sorted(found))
+
+
+def remembered_cluster(
+    given: Sequence[str], known: Iterable[Cluster], families: Iterable[Family] = tuple(Family)
+) -> tuple[Cluster, ...]:
+    """The cluster's networks of a host that was asked before: what the user says now, else what it said then.
+
+    Raises:
+        UsageError: an option makes no sense.
+    """
+    found: dict[Family, Cluster] = {}
+    for cluster in (*_by_family(parse_cidrs(given, OPTION), OPTION), *known):
+        found.setdefault(cluster.family, cluster)
+    return tuple(found[family] for family in sorted(found) if family in set(families))
 
 
 def _answers(given: Sequence[str], files: Files, processes: Processes, links: Links) -> Iterator[Cluster]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from natfix.cli import options, wiring
+from natfix.cli import options, text_wiring, wiring
 from natfix.cli.output import Format, emit, emit_json, write
 from natfix.errors import UsageError
 
@@ -48,7 +48,7 @@ def apply(
     if (source is None) != (result_file is None):
         raise UsageError("a SOURCE and -o go together", hint="natfix apply dump.save -o fixed.save")
     if source is not None and result_file is not None:
-        text, result = wiring.correct_text(source, cluster_cidr or [], rules or [])
+        text, result = text_wiring.correct(source, cluster_cidr or [], rules or [])
         if result_file == "-":
             write(text.decode("utf-8", "surrogateescape"))
             return

@@ -16,6 +16,7 @@ COMMANDS = {
     "check": "Say which rules hide container addresses, with the packet that proves it.",
     "trace": "Follow one packet, or all between two networks, rule by rule through a host's tables.",
     "prove": "Let the kernel judge: load the rules in a namespace, send the packets, compare.",
+    "collect": "Write everything a verdict depends on into one file: collect on the host, think elsewhere.",
     "explain": "Say why an audit rule matters, what to do, where it errs.",
     "rules": "List the audit rules, or try rule files with their examples.",
     "diff": "Show exactly what `natfix apply` would change, in the kernel and in files.",

@@ -21,16 +21,14 @@ if TYPE_CHECKING:
     from natfix.app.machine import Machine
     from natfix.app.node.ports import DataPlane
     from natfix.app.planning import Wishes
-    from natfix.app.ports import History, RulesetStore, Variant
+    from natfix.app.ports import History, RulesetStore
     from natfix.app.trace import Asked
     from natfix.app.units import Units
     from natfix.audit import Catalogue
-    from natfix.nft import NftRuleset
-    from natfix.report.changes import ChangeResult
     from natfix.report.model import CheckResult
     from natfix.report.proof import ProofResult
     from natfix.report.trace import Traced
-    from natfix.ruleset import Family, Ruleset
+    from natfix.ruleset import Family
 
 STDIN = "-"
 
@@ -52,131 +50,68 @@ def check(
         charts: whether a picture of each finding will be asked for.
         told: called for each text that was looked at.
     """
-    from natfix.app.check import check_host, look_at_host, native_listing, telling  # noqa: PLC0415
-
     if sources:
-        return _check_texts(sources, cidrs, rules, charts=charts, told=told)
+        from natfix.cli import text_wiring  # noqa: PLC0415
+
+        return text_wiring.check(sources, cidrs, rules, charts=charts, told=told)
+    from natfix.app.check import summed_up, telling  # noqa: PLC0415
+    from natfix.app.whole import WholeHost, look_at_whole  # noqa: PLC0415
     from natfix.host.filtering import HostFilters  # noqa: PLC0415
     from natfix.host.guard import NftGuardStore  # noqa: PLC0415
     from natfix.host.ipsets import HostIpSets  # noqa: PLC0415
     from natfix.host.links import HostLinks  # noqa: PLC0415
     from natfix.host.nft_listing import HostNftListing  # noqa: PLC0415
 
-    stores = _stores(0)
-    guards = NftGuardStore().read().guards
-    links, notes = HostLinks(), list[str]()
-    native = native_listing(HostNftListing(), notes)
-    found = all_clusters(cidrs) if native else clusters(cidrs, stores)
+    host = WholeHost(
+        stores=_stores(0),
+        guards=NftGuardStore().read().guards,
+        filters=HostFilters(),
+        native=HostNftListing(),
+        ipsets=HostIpSets(),
+        links=HostLinks(),
+        clusters=lambda families: _clusters(cidrs, families),
+    )
     read = catalogue(rules)
-    looked = look_at_host(stores, found, links, read, guards=guards, filters=HostFilters(), ipsets=HostIpSets())
-    if native:
-        from natfix.app.native import look_at_native  # noqa: PLC0415  (few hosts have such tables)
-        from natfix.nft import parse_nft  # noqa: PLC0415
-
-        network = (links.interfaces(), links.routes())
-        looked += look_at_native(parse_nft(native, "nft"), found, read, network=network, guards=guards)
-    return telling(check_host(looked, charts=charts, notes=notes), read.suppressions)
-
-
-def _check_texts(
-    sources: Sequence[str], cidrs: Sequence[str], rules: Sequence[str], *, charts: bool, told: Callable[[], None]
-) -> CheckResult:
-    from natfix.app.check import look_at_text, telling  # noqa: PLC0415
-    from natfix.app.cluster import told_cluster  # noqa: PLC0415
-    from natfix.app.many import check_many  # noqa: PLC0415
-    from natfix.host.files import HostFiles  # noqa: PLC0415
-    from natfix.host.workers import HostWorkers  # noqa: PLC0415
-    from natfix.ruleset import Ruleset  # noqa: PLC0415
-
-    found, read = told_cluster(cidrs, HostFiles()), catalogue(rules, live=False)
-
-    def look(source: str) -> CheckResult:
-        text = read_listing(source)
-        if isinstance(text, Ruleset):
-            return look_at_text(text, found, read, charts=charts)
-        from natfix.app.native import look_at_nft_text  # noqa: PLC0415  (few texts are listings of nft)
-
-        return look_at_nft_text(text, found, read, charts=charts)
-
-    return telling(check_many(sources, look, HostWorkers(), told), read.suppressions)
+    return telling(summed_up([look_at_whole(host, read, charts=charts)]), read.suppressions)
 
 
 def trace(asked: Asked, sources: Sequence[str], ipsets: str | None) -> Traced:
     """Follow packets through the named texts, or through this host when none is named."""
-    from natfix.app.trace import trace_host, trace_texts  # noqa: PLC0415
-    from natfix.packets.ipset import parse_ipsets  # noqa: PLC0415
-    from natfix.ruleset import Ruleset  # noqa: PLC0415
-
-    given = parse_ipsets(read_file(ipsets).decode("utf-8", "surrogateescape"), ipsets) if ipsets else None
     if sources:
-        texts = [read_listing(source) for source in sources]
-        own = [each for each in texts if not isinstance(each, Ruleset)]
-        return trace_texts(asked, [each for each in texts if isinstance(each, Ruleset)], given, own)
+        from natfix.cli import text_wiring  # noqa: PLC0415
+
+        return text_wiring.trace(asked, sources, ipsets)
+    from natfix.app.trace import trace_host  # noqa: PLC0415
     from natfix.host.ipsets import HostIpSets  # noqa: PLC0415
     from natfix.host.links import HostLinks  # noqa: PLC0415
     from natfix.host.nft_listing import HostNftListing  # noqa: PLC0415
     from natfix.nft import parse_nft  # noqa: PLC0415
+    from natfix.packets.ipset import parse_ipsets  # noqa: PLC0415
 
-    listed = HostIpSets().read() if given is None else None
+    listed = read_file(ipsets).decode("utf-8", "surrogateescape") if ipsets else HostIpSets().read()
     tables = HostNftListing().read()
     native = [parse_nft(tables, "nft")] if tables else []
-    return trace_host(asked, _stores(0), HostLinks(), parse_ipsets(listed, "ipset save") if listed else given, native)
+    sets = parse_ipsets(listed, ipsets or "ipset save") if listed else None
+    return trace_host(asked, _stores(0), HostLinks(), sets, native)
 
 
 def prove(
     sources: Sequence[str], cidrs: Sequence[str], rules: Sequence[str], *, legacy: bool, ipsets: str | None
 ) -> ProofResult:
     """Ask the kernel about the named texts, or about this host when none is named."""
-    from natfix.app.prove import prove_host, prove_texts  # noqa: PLC0415
-    from natfix.host.judge.kernel import KernelJudge  # noqa: PLC0415
-
-    given = read_file(ipsets).decode("utf-8", "surrogateescape") if ipsets else ""
     if sources:
-        from natfix.app.cluster import told_cluster  # noqa: PLC0415
-        from natfix.host.files import HostFiles  # noqa: PLC0415
+        from natfix.cli import text_wiring  # noqa: PLC0415
 
-        read, found = [read_text(source) for source in sources], told_cluster(cidrs, HostFiles())
-        variant: Variant = "legacy" if legacy else "nft"
-        return prove_texts(read, found, catalogue(rules), judge=KernelJudge(), variant=variant, ipsets=given)
+        return text_wiring.prove(sources, cidrs, rules, legacy=legacy, ipsets=ipsets)
+    from natfix.app.prove import prove_host  # noqa: PLC0415
     from natfix.host.ipsets import HostIpSets  # noqa: PLC0415
+    from natfix.host.judge.kernel import KernelJudge  # noqa: PLC0415
     from natfix.host.links import HostLinks  # noqa: PLC0415
 
     stores = _stores(0)
+    given = read_file(ipsets).decode("utf-8", "surrogateescape") if ipsets else ""
     listed = given or HostIpSets().read() or ""
     return prove_host(stores, clusters(cidrs, stores), HostLinks(), catalogue(rules), judge=KernelJudge(), ipsets=listed)
-
-
-def correct_text(source: str, cidrs: Sequence[str], rules: Sequence[str]) -> tuple[bytes, ChangeResult]:
-    """Correct one text."""
-    from natfix.app import offline  # noqa: PLC0415
-    from natfix.app.cluster import told_cluster  # noqa: PLC0415
-    from natfix.host.files import HostFiles  # noqa: PLC0415
-
-    return offline.correct_text(read_text(source), told_cluster(cidrs, HostFiles()), catalogue(rules, live=False))
-
-
-def read_listing(source: str) -> Ruleset | NftRuleset:
-    """Read one iptables-save text, or what ``nft -j list ruleset`` printed."""
-    from natfix.ruleset import parse  # noqa: PLC0415
-
-    if source == STDIN:
-        data, name = sys.stdin.buffer.read(), "standard input"
-    else:
-        data, name = read_file(source, hint="Make one with: iptables-save > dump.save"), source
-    if not data.lstrip().startswith(b"{"):
-        return parse(data, name)
-    from natfix.nft import parse_nft  # noqa: PLC0415  (few texts are listings of nft)
-
-    return parse_nft(data, name)
-
-
-def read_text(source: str) -> Ruleset:
-    """Read one iptables-save text."""
-    from natfix.ruleset import parse  # noqa: PLC0415
-
-    if source == STDIN:
-        return parse(sys.stdin.buffer.read(), "standard input")
-    return parse(read_file(source, hint="Make one with: iptables-save > dump.save"), source)
 
 
 def read_file(path: str, *, hint: str | None = None) -> bytes:
@@ -368,6 +303,15 @@ def data_plane() -> DataPlane:
     from natfix.host.dataplane.plane import HostDataPlane  # noqa: PLC0415
 
     return HostDataPlane()
+
+
+def find_nat_tables() -> tuple[RulesetStore, ...]:
+    """The nat tables of this host that hold rules, to be read.
+
+    Raises:
+        HostError: there is one that cannot be read, or no iptables.
+    """
+    return _stores(0)
 
 
 def _stores(wait: int) -> tuple[RulesetStore, ...]:

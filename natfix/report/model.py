@@ -34,8 +34,8 @@ class CheckedTable:
     """One nat table that was looked at.
 
     Attributes:
-        source: a file's name, ``-``, or the backend (``iptables-nft``).
-        live: whether it is the table of this host's kernel.
+        source: a file's name, ``-``, the backend (``iptables-nft``), or both for a file that tells of a host.
+        live: whether it is the table of a host's kernel, of this one or of one that was collected, and no text.
         family: IPv4 or IPv6.
         rules: how many rules POSTROUTING reaches, itself included.
         cluster: the cluster it was judged by; None when no cluster of its family is known.

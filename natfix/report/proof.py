@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -80,6 +80,16 @@ class ProofResult:
     def holds(self) -> bool:
         """Whether the kernel disagrees nowhere."""
         return not any(proof.verdict == "disagrees" for table in self.tables for proof in table.proofs)
+
+
+def joined(results: Iterable[ProofResult]) -> ProofResult:
+    """What was found of several sources, as one result; what several say is said once."""
+    several = tuple(results)
+    return ProofResult(
+        tuple(table for each in several for table in each.tables),
+        tuple(dict.fromkeys(cluster for each in several for cluster in each.clusters)),
+        tuple(dict.fromkeys(note for each in several for note in each.notes)),
+    )
 
 
 _SIGNS: dict[Verdict, tuple[str, Style]] = {

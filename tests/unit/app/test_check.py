@@ -4,7 +4,7 @@ from ipaddress import ip_interface
 
 import pytest
 
-from natfix.app.check import check_host, check_texts, look_at_host, look_at_text, telling
+from natfix.app.check import check_texts, look_at_host, look_at_text, put_together, summed_up, telling
 from natfix.app.cluster import Cluster
 from natfix.app.ports import Interface, Route
 from natfix.audit import Catalogue, HostFacts, Severity, Suppression, Suppressions
@@ -41,7 +41,7 @@ def check(
     routes: Sequence[Route] = (),
     clusters: Sequence[Cluster] = (CLUSTER4, CLUSTER6),
 ) -> CheckResult:
-    return check_host(look_at_host(tables, clusters, MemoryLinks(interfaces, routes), CATALOGUE))
+    return summed_up([put_together(look_at_host(tables, clusters, MemoryLinks(interfaces, routes), CATALOGUE))])
 
 
 def test_a_broad_rule_in_a_text_is_found_with_its_line_and_the_packet() -> None:
@@ -174,7 +174,7 @@ def test_what_was_suppressed_is_counted_and_told() -> None:
 
 def test_a_host_is_pictured_as_it_is_and_as_apply_would_leave_it() -> None:
     looked = look_at_host([Table(NFT4, [], BROAD, MARKED)], (CLUSTER4,), MemoryLinks((DOCKER0, ETH0), ()), CATALOGUE)
-    (plain,), (pictured,) = check_host(looked).tables, check_host(looked, charts=True).tables
+    (plain,), (pictured,) = put_together(looked).tables, put_together(looked, charts=True).tables
     assert plain.charts == ()
     (drawn,) = pictured.charts
     assert drawn is not None

@@ -4,7 +4,7 @@ import json
 from ipaddress import ip_interface
 from typing import Any
 
-from natfix.app.check import check_host, native_listing
+from natfix.app.check import native_listing, put_together
 from natfix.app.cluster import Cluster
 from natfix.app.native import look_at_native, look_at_nft_text
 from natfix.app.ports import Interface, Route
@@ -39,7 +39,7 @@ def nft(*tables: tuple[str, str]) -> NftRuleset:
 
 def test_a_host_is_judged_by_its_bridges_and_shows_its_devices() -> None:
     looked = look_at_native(nft(("ip", "docker-bridges")), (CLUSTER4,), CATALOGUE, network=NETWORK)
-    result = check_host(looked, notes=["a note"])
+    result = put_together(looked, notes=["a note"])
     (table,) = result.tables
     (finding,) = table.findings
     assert (table.source, table.live, finding.becomes) == ("table ip docker-bridges (nft)", True, "10.4.7.21")

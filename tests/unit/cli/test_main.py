@@ -64,7 +64,7 @@ def test_a_defect_ends_with_a_code_of_its_own_and_not_with_that_of_findings(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("natfix.cli.wiring.read_listing", fail)
+    monkeypatch.setattr("natfix.cli.text_wiring.form_of", fail)
     ended = natfix("check", "-", *CIDR)
     assert ended.code not in {EXIT_OK, EXIT_FOUND, 2, EXIT_INTERRUPTED}
     assert "ZeroDivisionError" in ended.complaint
@@ -75,7 +75,7 @@ def test_ctrl_c_ends_with_130(natfix: Program, monkeypatch: pytest.MonkeyPatch) 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("natfix.cli.wiring.read_listing", interrupt)
+    monkeypatch.setattr("natfix.cli.text_wiring.form_of", interrupt)
     assert natfix("check", "-", *CIDR) == (EXIT_INTERRUPTED, "", "")
 
 

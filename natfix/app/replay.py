@@ -1,0 +1,234 @@
+"""A file of ``natfix collect`` in the place of its host: every port answers what the host answered, or refuses as it did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from natfix.app.cluster import remembered_cluster
+from natfix.app.collected import ABSENT, RULESETS, Collected, CollectedRuleset
+from natfix.app.ports import Backend, Filters, Interface, IpSetListing, Links, NftListing, Route, RulesetStore
+from natfix.app.prove import prove_host
+from natfix.app.prove_ports import Judge
+from natfix.app.trace import Asked, trace_host
+from natfix.app.whole import WholeHost, look_at_whole
+from natfix.audit import Catalogue
+from natfix.audit.guard import TABLE, Guard, nft_family
+from natfix.errors import UnsupportedError, UsageError
+from natfix.nft import parse_nft
+from natfix.packets.ipset import IpSets, parse_ipsets
+from natfix.report.model import CheckResult
+from natfix.report.proof import ProofResult
+from natfix.report.trace import Traced
+from natfix.ruleset import Family, Ruleset, parse
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedHost:
+    """The host that a file tells of.
+
+    Attributes:
+        collected: what the file says.
+        source: the name of the file.
+    """
+
+    collected: Collected
+    source: str
+
+    def stores(self) -> tuple[RulesetStore, ...]:
+        """The nat tables of the host.
+
+        Raises:
+            NatfixError: as the host refused.
+        """
+        self.want(RULESETS)
+        return tuple(_Store(self, each) for each in self.collected.rulesets)
+
+    @property
+    def links(self) -> Links:
+        """Its interfaces and routes."""
+        return _Links(self)
+
+    @property
+    def ipsets(self) -> IpSetListing:
+        """Its sets."""
+        return _IpSets(self)
+
+    @property
+    def native(self) -> NftListing:
+        """The tables of nft's own."""
+        return _Native(self)
+
+    def guards(self) -> tuple[Guard, ...]:
+        """The guard of natfix, which is among nft's own tables."""
+        objects = (self.collected.native or {}).get("nftables", ())
+        mine = {family: [each for each in objects if _is_of(each, nft_family(family))] for family in Family}
+        if not any(mine.values()):
+            return ()
+        from natfix.plan.guard_listing import read_listing  # noqa: PLC0415  (few hosts have a guard)
+
+        read = (read_listing({"nftables": found}, family) for family, found in mine.items() if found)
+        return tuple(guard for guard in read if guard is not None)
+
+    def whole(self, cidrs: Sequence[str]) -> WholeHost:
+        """Everything that a check asks; *cidrs* are what the user says of the cluster."""
+        return WholeHost(
+            stores=self.stores(),
+            guards=self.guards(),
+            filters=_Filters(self),
+            native=self.native,
+            ipsets=self.ipsets,
+            links=self.links,
+            clusters=lambda families: remembered_cluster(cidrs, self.collected.clusters, families),
+        )
+
+    def want(self, part: str) -> None:
+        """Refuse as the host did, when it did."""
+        missing = self.collected.lacks(part)
+        if missing is not None and missing.kind != ABSENT:
+            raise missing.error(self.source)
+
+    def wanted(self, part: str, value: str | None) -> str:
+        """The text of *part*.
+
+        Raises:
+            NatfixError: as the host refused.
+            UsageError: the file holds neither the text nor a reason.
+        """
+        self.want(part)
+        if value is None:
+            raise UsageError(f"{self.source}: {part} is neither told nor said to be missing", hint="Collect it again.")
+        return value
+
+
+def look_at_collected(host: CollectedHost, cidrs: Sequence[str], catalogue: Catalogue, *, charts: bool = False) -> CheckResult:
+    """Look at a host by its file, as natfix would have on the host; suppressions for its name hold.
+
+    Raises:
+        NatfixError: as the host refused.
+    """
+    mine = replace(catalogue, suppressions=replace(catalogue.suppressions, host=host.collected.host))
+    result = look_at_whole(host.whole(cidrs), mine, charts=charts)
+    tables = tuple(replace(each, source=_within(host.source, each.source)) for each in result.tables)
+    return replace(result, tables=tables, notes=tuple(_within(host.source, note) for note in result.notes))
+
+
+def trace_collected(host: CollectedHost, asked: Asked, ipsets: IpSets | None = None) -> Traced:
+    """Follow packets through a host by its file; *ipsets* are believed more than what the file tells of them.
+
+    Raises:
+        NatfixError: as the host refused.
+    """
+    tables = host.native.read()
+    native = [parse_nft(tables, f"{host.source}: nft")] if tables else []
+    listed = host.ipsets.read() if ipsets is None else None
+    sets = parse_ipsets(listed, f"{host.source}: ipsets") if listed else ipsets
+    traced = trace_host(asked, host.stores(), host.links, sets, native)
+    return replace(traced, sources=tuple(_within(host.source, each) for each in traced.sources))
+
+
+def prove_collected(
+    host: CollectedHost, cidrs: Sequence[str], catalogue: Catalogue, *, judge: Judge, ipsets: str = ""
+) -> ProofResult:
+    """Prove what natfix says of a host by its file; *ipsets* are believed more than what the file tells of them.
+
+    Raises:
+        NatfixError: as the host refused, or the kernel cannot be asked.
+    """
+    stores = host.stores()
+    found = remembered_cluster(cidrs, host.collected.clusters, [store.backend.family for store in stores])
+    listed = ipsets or host.ipsets.read() or ""
+    result = prove_host(stores, found, host.links, catalogue, judge=judge, ipsets=listed)
+    return replace(result, tables=tuple(replace(each, source=_within(host.source, each.source)) for each in result.tables))
+
+
+def _within(source: str, name: str) -> str:
+    return name if name.startswith(f"{source}: ") else f"{source}: {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """The nat table of one backend; see natfix.app.ports.RulesetStore."""
+
+    host: CollectedHost
+    said: CollectedRuleset
+
+    @property
+    def backend(self) -> Backend:
+        return self.said.backend
+
+    def read(self) -> Ruleset:
+        text = self.host.wanted(f"{self.backend}: nat", self.said.nat)
+        return self._parsed(text, self.backend)
+
+    def dump(self) -> bytes:
+        return _bytes(self.host.wanted(f"{self.backend}: save", self.said.save))
+
+    def rehearse(self, script: str) -> None:
+        self._refuse(script)
+
+    def commit(self, script: str) -> None:
+        self._refuse(script)
+
+    def _refuse(self, script: str) -> None:
+        raise UnsupportedError(f"{self.host.source} tells of a host and cannot change it; not done: {script}")
+
+    def _parsed(self, text: str, backend: Backend) -> Ruleset:
+        return parse(_bytes(text), f"{self.host.source}: {backend}", backend.family)
+
+
+@dataclass(frozen=True, slots=True)
+class _Filters(Filters):
+    host: CollectedHost
+
+    def read(self, backend: Backend) -> Ruleset:
+        said = next((each.filtering for each in self.host.collected.rulesets if each.backend == backend), None)
+        text = self.host.wanted(f"{backend}: filtering", said)
+        name = f"{self.host.source}: {backend}"
+        return parse(_bytes(text), name, backend.family) if text else Ruleset(name, (), ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Links(Links):
+    host: CollectedHost
+
+    def interfaces(self) -> Sequence[Interface]:
+        self.host.want("links")
+        return self.host.collected.interfaces
+
+    def routes(self) -> Sequence[Route]:
+        self.host.want("links")
+        return self.host.collected.routes
+
+
+@dataclass(frozen=True, slots=True)
+class _IpSets(IpSetListing):
+    host: CollectedHost
+
+    def read(self) -> str | None:
+        self.host.want("ipsets")
+        return self.host.collected.ipsets
+
+
+@dataclass(frozen=True, slots=True)
+class _Native(NftListing):
+    host: CollectedHost
+
+    def read(self) -> bytes | None:
+        self.host.want("nft")
+        native = self.host.collected.native
+        return None if native is None else json.dumps(native).encode()
+
+
+def _is_of(each: Any, family: str) -> bool:  # noqa: ANN401  (JSON)
+    """Whether an object of nft's listing belongs to natfix's own table."""
+    kinds = [(kind, said) for kind, said in each.items() if isinstance(said, dict)] if isinstance(each, dict) else []
+    return any(
+        said.get("family") == family and said.get("name" if kind == "table" else "table") == TABLE for kind, said in kinds
+    )
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

@@ -1,0 +1,60 @@
+"""A whole host, live or in a file of ``natfix collect``: everything that ``natfix check`` asks, and the one way to ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from natfix.app.check import look_at_host, native_listing, put_together
+from natfix.app.cluster import Cluster
+from natfix.app.ports import Filters, IpSetListing, Links, NftListing, RulesetStore
+from natfix.audit import AuditRule
+from natfix.audit.guard import Guard
+from natfix.report.model import CheckResult
+from natfix.ruleset import Family
+
+
+@dataclass(frozen=True, slots=True)
+class WholeHost:
+    """Whom a check asks.
+
+    Attributes:
+        stores: the nat tables that iptables keeps.
+        guards: what is in force before them.
+        filters: what can drop packets to containers.
+        native: nft's own tables.
+        ipsets: the sets that rules may ask for.
+        links: interfaces and routes.
+        clusters: finds the networks of the cluster, of the families asked for.
+    """
+
+    stores: Sequence[RulesetStore]
+    guards: Sequence[Guard]
+    filters: Filters
+    native: NftListing
+    ipsets: IpSetListing
+    links: Links
+    clusters: Callable[[Sequence[Family]], Sequence[Cluster]]
+
+
+def look_at_whole(host: WholeHost, catalogue: Sequence[AuditRule], *, charts: bool = False) -> CheckResult:
+    """Look at everything that rewrites addresses on a host; what it says together is for summed_up.
+
+    Raises:
+        HostError: something cannot be read.
+        UnsupportedError: a table holds what iptables cannot show.
+    """
+    notes = list[str]()
+    native = native_listing(host.native, notes)
+    families = tuple(Family) if native else sorted({store.backend.family for store in host.stores})
+    found = host.clusters(families)
+    looked = look_at_host(
+        host.stores, found, host.links, catalogue, guards=host.guards, filters=host.filters, ipsets=host.ipsets
+    )
+    if native:
+        from natfix.app.native import look_at_native  # noqa: PLC0415  (few hosts have such tables)
+        from natfix.nft import parse_nft  # noqa: PLC0415
+
+        network = (host.links.interfaces(), host.links.routes())
+        looked += look_at_native(parse_nft(native, "nft"), found, catalogue, network=network, guards=host.guards)
+    return put_together(looked, charts=charts, notes=notes)

@@ -1,0 +1,153 @@
+"""Answers from texts and files of any host, as wiring.py answers from this one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from natfix.cli.wiring import STDIN, catalogue, read_file
+from natfix.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from natfix.app.replay import CollectedHost
+    from natfix.app.trace import Asked
+    from natfix.report.changes import ChangeResult
+    from natfix.report.model import CheckResult
+    from natfix.report.proof import ProofResult
+    from natfix.report.trace import Traced
+    from natfix.ruleset import Ruleset
+
+Form: TypeAlias = Literal["save", "nft", "collected"]
+
+_HINT = "Make one with: iptables-save > dump.save"
+# A file of natfix collect says this near its beginning, and is usually called so.
+_KIND, _HEAD, _SUFFIX = b'"natfix-collected"', 400, ".natfix"
+
+
+def check(
+    sources: Sequence[str], cidrs: Sequence[str], rules: Sequence[str], *, charts: bool, told: Callable[[], None]
+) -> CheckResult:
+    """Check the named sources; see natfix.cli.wiring.check."""
+    from natfix.app.check import look_at_text, telling  # noqa: PLC0415
+    from natfix.app.cluster import told_cluster  # noqa: PLC0415
+    from natfix.app.many import check_many  # noqa: PLC0415
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+    from natfix.host.workers import HostWorkers  # noqa: PLC0415
+    from natfix.ruleset import parse  # noqa: PLC0415
+
+    found, read = told_cluster(cidrs, HostFiles()), catalogue(rules, live=False)
+
+    def look(source: str) -> CheckResult:
+        data, name = _read(source)
+        form = form_of(data, name)
+        if form == "save":
+            return look_at_text(parse(data, name), found, read, charts=charts)
+        if form == "nft":
+            from natfix.app.native import look_at_nft_text  # noqa: PLC0415  (few texts are listings of nft)
+            from natfix.nft import parse_nft  # noqa: PLC0415
+
+            return look_at_nft_text(parse_nft(data, name), found, read, charts=charts)
+        from natfix.app.replay import look_at_collected  # noqa: PLC0415
+
+        return look_at_collected(_host(data, name), cidrs, read, charts=charts)
+
+    return telling(check_many(sources, look, HostWorkers(), told), read.suppressions)
+
+
+def trace(asked: Asked, sources: Sequence[str], ipsets: str | None) -> Traced:
+    """Follow packets through the named texts, or through the host that a file of natfix collect tells of.
+
+    Raises:
+        UsageError: there is such a file, and it is not alone.
+    """
+    from natfix.app.trace import trace_texts  # noqa: PLC0415
+    from natfix.nft import parse_nft  # noqa: PLC0415
+    from natfix.packets.ipset import parse_ipsets  # noqa: PLC0415
+    from natfix.ruleset import parse  # noqa: PLC0415
+
+    given = parse_ipsets(_text(ipsets), ipsets) if ipsets else None
+    read = [(form_of(*each), *each) for each in map(_read, sources)]
+    hosts = [(data, name) for form, data, name in read if form == "collected"]
+    if not hosts:
+        texts = [parse(data, name) for form, data, name in read if form == "save"]
+        return trace_texts(asked, texts, given, [parse_nft(data, name) for form, data, name in read if form == "nft"])
+    if len(read) > 1:
+        raise UsageError(f"{hosts[0][1]} tells of a whole host, so it is followed alone", hint="Name one source.")
+    from natfix.app.replay import trace_collected  # noqa: PLC0415
+
+    return trace_collected(_host(*hosts[0]), asked, given)
+
+
+def prove(
+    sources: Sequence[str], cidrs: Sequence[str], rules: Sequence[str], *, legacy: bool, ipsets: str | None
+) -> ProofResult:
+    """Ask the kernel about the named sources."""
+    from natfix.app.cluster import told_cluster  # noqa: PLC0415
+    from natfix.app.prove import prove_texts  # noqa: PLC0415
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+    from natfix.host.judge.kernel import KernelJudge  # noqa: PLC0415
+    from natfix.report.proof import joined  # noqa: PLC0415
+    from natfix.ruleset import parse  # noqa: PLC0415
+
+    given, kinds, judge = _text(ipsets) if ipsets else "", catalogue(rules), KernelJudge()
+    texts: list[Ruleset] = []
+    hosts: list[CollectedHost] = []
+    for data, name in map(_read, sources):
+        if form_of(data, name) == "collected":
+            hosts.append(_host(data, name))
+        else:
+            texts.append(parse(data, name))
+
+    def results() -> Iterator[ProofResult]:
+        if texts:
+            found = told_cluster(cidrs, HostFiles())
+            yield prove_texts(texts, found, kinds, judge=judge, variant="legacy" if legacy else "nft", ipsets=given)
+        for host in hosts:
+            from natfix.app.replay import prove_collected  # noqa: PLC0415
+
+            yield prove_collected(host, cidrs, kinds, judge=judge, ipsets=given)
+
+    return joined(results())
+
+
+def correct(source: str, cidrs: Sequence[str], rules: Sequence[str]) -> tuple[bytes, ChangeResult]:
+    """Correct one text."""
+    from natfix.app import offline  # noqa: PLC0415
+    from natfix.app.cluster import told_cluster  # noqa: PLC0415
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+    from natfix.ruleset import parse  # noqa: PLC0415
+
+    data, name = _read(source)
+    if form_of(data, name) == "collected":
+        raise UsageError(
+            f"{name}: a file of natfix collect tells of a host and cannot change it",
+            hint="Run natfix apply on the host itself.",
+        )
+    return offline.correct_text(parse(data, name), told_cluster(cidrs, HostFiles()), catalogue(rules, live=False))
+
+
+def form_of(data: bytes, name: str) -> Form:
+    """Tell what a source is: what iptables-save, nft or natfix collect wrote."""
+    if name.endswith(_SUFFIX) or _KIND in data[:_HEAD]:
+        return "collected"
+    return "nft" if data.lstrip().startswith(b"{") else "save"
+
+
+def _read(source: str) -> tuple[bytes, str]:
+    if source == STDIN:
+        return sys.stdin.buffer.read(), "standard input"
+    return read_file(source, hint=_HINT), source
+
+
+def _text(path: str) -> str:
+    return read_file(path).decode("utf-8", "surrogateescape")
+
+
+def _host(data: bytes, name: str) -> CollectedHost:
+    from natfix.app.collected import Collected  # noqa: PLC0415
+    from natfix.app.replay import CollectedHost  # noqa: PLC0415
+
+    return CollectedHost(Collected.parse(data, name), name)
