@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.etcd import PREFIX
 from tests.kernel.nodes import DIRECT, HOST_GW, VXLAN, street, until
 
 DOCKER = ("-s", "172.7.21.0/24", "!", "-o", "docker0", "-j", "MASQUERADE")
@@ -119,3 +120,19 @@ def test_health_is_told_as_flannel_tells_it(tmp_path: Path) -> None:
         town.server.start()
         until(lambda: one.asks("/readyz") == "200 natfix is ready\n", lambda: one.entries)
         assert "natfix_node_store_up 1\n" in one.asks("/metrics")
+
+
+def test_a_host_beside_the_flannel_of_2019_leases_in_etcds_v2_store(tmp_path: Path) -> None:
+    with street(tmp_path, HOST_GW, 21) as town:
+        (one,) = town.nodes
+        town.server.ctl("del", "--prefix", PREFIX)
+        town.server.ctl_v2("set", f"{PREFIX}/config", HOST_GW)
+        town.server.ctl_v2("set", f"{PREFIX}/subnets/172.7.22.0-24", '{"PublicIP":"10.4.7.22","BackendType":"host-gw"}')
+        one.start()
+        until(lambda: one.routes() == {"172.7.22.0/24": "10.4.7.22 eth0"}, lambda: one.entries)
+        told = json.loads(town.server.ctl_v2("get", f"{PREFIX}/subnets/172.7.21.0-24"))
+        assert (told["PublicIP"], told["BackendType"]) == ("10.4.7.21", "host-gw")
+        town.server.ctl_v2("rm", f"{PREFIX}/subnets/172.7.22.0-24")
+        until(lambda: one.routes() == {}, lambda: one.entries)
+        town.server.ctl_v2("rm", f"{PREFIX}/subnets/172.7.21.0-24")
+        one.hears("node-leased", 2)
