@@ -116,9 +116,12 @@ def exclude(rule: Rule, cluster: Sequence[Network], table: Table) -> Plan:
     return _through_own_chain(rule, cluster)
 
 
-def own_chain_name(rule: Rule) -> str:
-    """The name of natfix's chain for *rule*: always the same for the same words."""
-    digest = hashlib.sha256(f"{rule.chain} {rule.spec}".encode("utf-8", "surrogateescape")).hexdigest()
+def own_chain_name(specs: Sequence[str]) -> str:
+    """The name of natfix's chain that holds *specs*: rules that need the same chain share it.
+
+    CNI plugins and netavark write a rule for each pod, so that a chain for each rule would stay behind for each pod that goes.
+    """
+    digest = hashlib.sha256("\n".join(specs).encode("utf-8", "surrogateescape")).hexdigest()
     return f"{OWN_PREFIX}{digest[:16].upper()}"
 
 
@@ -131,10 +134,11 @@ def _with_destination(rule: Rule, network: Network) -> Rule:
 
 
 def _through_own_chain(rule: Rule, cluster: Sequence[Network]) -> Plan:
-    name = own_chain_name(rule)
     place = next(option.start for option in rule.options if option.name in {"jump", "goto"})
+    specs = (*_returns(cluster), _protocol(rule, place) + rule.spec[place:])
+    name = own_chain_name(specs)
     new = Rule(rule.chain, f"{rule.spec[:place]}-j {name}", rule.counters)
-    return Plan((Edit(rule, new),), {name: (*_returns(cluster), _protocol(rule, place) + rule.spec[place:])})
+    return Plan((Edit(rule, new),), {name: specs})
 
 
 def _protocol(rule: Rule, place: int) -> str:

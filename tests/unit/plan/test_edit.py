@@ -46,9 +46,10 @@ def test_counters_go_along() -> None:
 def test_a_rule_with_another_destination_leads_through_a_chain_of_our_own(destination: str) -> None:
     rule = Rule("POSTROUTING", f"-s 172.7.21.0/24 {destination} -j MASQUERADE --random")
     plan = exclude(rule, ONE, table())
-    name = own_chain_name(rule)
+    specs = ("-d 172.7.0.0/16 -j RETURN", "-j MASQUERADE --random")
+    name = own_chain_name(specs)
     assert plan.edits == (Edit(rule, Rule("POSTROUTING", f"-s 172.7.21.0/24 {destination} -j {name}")),)
-    assert plan.chains == {name: ("-d 172.7.0.0/16 -j RETURN", "-j MASQUERADE --random")}
+    assert plan.chains == {name: specs}
 
 
 def test_several_cidrs_are_a_return_each() -> None:
@@ -80,13 +81,20 @@ def test_an_own_chain_that_is_not_there_gets_all_returns() -> None:
     assert plan.chains == {"NATFIX-1": ("-d 172.7.0.0/16 -j RETURN", "-j MASQUERADE")}
 
 
-def test_an_own_chain_is_called_by_the_words_of_its_rule() -> None:
-    name = own_chain_name(Rule("POSTROUTING", BROAD))
-    assert name == "NATFIX-BB454D2BDC7C2D91"
+def test_an_own_chain_is_called_by_what_it_holds() -> None:
+    specs = ("-d 172.7.0.0/16 -j RETURN", "-j MASQUERADE")
+    name = own_chain_name(specs)
+    assert name == "NATFIX-544CF0FBA66465FF"
     assert len(name) <= 28, "iptables takes no longer name"
-    assert own_chain_name(Rule("POSTROUTING", BROAD, line=7)) == name
-    assert own_chain_name(Rule("OTHER", BROAD)) != name
-    assert own_chain_name(Rule("POSTROUTING", '-m comment --comment "\udcff" -j MASQUERADE')).startswith("NATFIX-")
+    assert own_chain_name(("-d 172.9.0.0/16 -j RETURN", "-j MASQUERADE")) != name
+    assert own_chain_name(('-m comment --comment "\udcff" -j MASQUERADE',)).startswith("NATFIX-")
+
+
+def test_rules_that_need_the_same_chain_share_it_wherever_they_stand() -> None:
+    pods = [Rule(f"CNI-{number}", f'! -d 224.0.0.0/4 -m comment --comment "id: {number}" -j MASQUERADE') for number in range(3)]
+    plans = [exclude(pod, ONE, table()) for pod in pods]
+    assert len({name for plan in plans for name in plan.chains}) == 1
+    assert len({plan.edits[0].new.spec.partition(" -j ")[2] for plan in plans}) == 1
 
 
 def test_a_plan_is_true_when_there_is_anything_to_change() -> None:

@@ -60,8 +60,8 @@ def test_edits_stand_in_the_order_of_the_ruleset() -> None:
 
 def test_an_own_chain_that_holds_what_it_should_is_no_change() -> None:
     cluster = ["172.7.0.0/16", "172.9.0.0/16"]
-    name = own_chain_name(rule(BROAD))
     specs = ("-d 172.7.0.0/16 -j RETURN", "-d 172.9.0.0/16 -j RETURN", "-j MASQUERADE")
+    name = own_chain_name(specs)
     jump = BROAD.replace("MASQUERADE", name)
     again = plan_for(subject(BROAD, jump, cluster=cluster, chains={name: specs}))
     assert again == Plan((Edit(rule(BROAD), rule(jump), kept=True),))

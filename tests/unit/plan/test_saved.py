@@ -12,8 +12,9 @@ from tests.unit.audit.subjects import BROAD, CORRECTED, kind, ruleset, subject
 CATALOGUE = [kind(fix="exclude-cluster")]
 RUNNING = subject("-j KUBE-POSTROUTING", CORRECTED, chains={"KUBE-POSTROUTING": ["-j RETURN"]})
 PORTED = "-s 172.7.21.0/24 -p tcp -j MASQUERADE --to-ports 1024-2048"
-NAME = own_chain_name(Rule("POSTROUTING", PORTED))
-OWN_CHAIN = {NAME: ["-d 172.7.0.0/16 -j RETURN", "-d 172.9.0.0/16 -j RETURN", "-p tcp -j MASQUERADE --to-ports 1024-2048"]}
+HELD = ["-d 172.7.0.0/16 -j RETURN", "-d 172.9.0.0/16 -j RETURN", "-p tcp -j MASQUERADE --to-ports 1024-2048"]
+NAME = own_chain_name(HELD)
+OWN_CHAIN = {NAME: HELD}
 THROUGH = subject(f"-s 172.7.21.0/24 -p tcp -j {NAME}", cluster=["172.7.0.0/16", "172.9.0.0/16"], chains=OWN_CHAIN)
 NEW = f"""\
 *nat
