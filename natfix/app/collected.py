@@ -172,7 +172,7 @@ class Collected:
             docker=tuple(map(_read_network, document.parts("docker")))
             if document.optional("docker", list) is not None
             else None,
-            facts=_read_facts(document, source),
+            facts=_read_facts(document),
             missing=tuple(_read_missing(each) for each in document.parts("missing")),
         )
 
@@ -206,10 +206,10 @@ def _network(each: DockerNetwork) -> dict[str, Any]:
 
 
 def _read_cluster(part: Reader) -> Cluster:
-    networks = tuple(part.converted("networks", parse_network))
+    networks = tuple(part.each("networks", parse_network))
     if not networks or len({each.version for each in networks}) > 1:
         raise part.wrong("networks", "a cluster has networks, all of one family")
-    local = tuple(part.converted("local", parse_network))
+    local = tuple(part.each("local", parse_network))
     return Cluster(networks, part.take("origin", str), part.take("guessed", bool), local)
 
 
@@ -229,18 +229,17 @@ def _read_native(document: Reader) -> Mapping[str, Any] | None:
 
 
 def _read_interface(part: Reader) -> Interface:
-    addresses = tuple(part.converted("addresses", ip_interface))
+    addresses = tuple(part.each("addresses", ip_interface))
     return Interface(part.take("name", str), part.take("kind", str), addresses, part.take("bridge", str))
 
 
 def _read_route(part: Reader) -> Route:
-    (destination,) = part.converted("to", parse_network)
-    return Route(destination, part.take("via", str), part.take("device", str))
+    return Route(part.read("to", parse_network), part.take("via", str), part.take("device", str))
 
 
 def _read_policies(document: Reader) -> dict[str, tuple[str, ...]]:
     policies = document.part("policies")
-    return {family: tuple(policies.converted(family, str)) for family in policies.data}
+    return {family: tuple(policies.each(family, str)) for family in policies.data}
 
 
 def _read_network(part: Reader) -> DockerNetwork:
@@ -254,11 +253,13 @@ def _read_network(part: Reader) -> DockerNetwork:
     )
 
 
-def _read_facts(document: Reader, source: str) -> HostFacts:
-    parts = {name: document.part(name) for name in ("settings", "counters", "saved")}
-    for name in ("settings", "saved"):
-        dict(_texts(parts[name]))
-    return HostFacts.from_json({name: part.data for name, part in parts.items()}, source)
+def _read_facts(document: Reader) -> HostFacts:
+    counters = document.part("counters")
+    return HostFacts(
+        settings=dict(_texts(document.part("settings"))),
+        saved=dict(_texts(document.part("saved"))),
+        counters={name: counters.take(name, int) for name in counters.data},
+    )
 
 
 def _texts(part: Reader) -> Iterator[tuple[str, str]]:

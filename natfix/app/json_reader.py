@@ -97,21 +97,30 @@ class Reader:
                 raise self.wrong(f"{name}[{number}]", "it must be an object")
             yield type(self)(each, self.source, f"{self._at(name)}[{number}].", self.hint)
 
-    def converted(self, name: str, read: Callable[[str], Taken]) -> Iterator[Taken]:
-        """What *read* makes of the text, or of each text of the list, that *name* holds.
+    def read(self, name: str, reading: Callable[[str], Taken]) -> Taken:
+        """What *reading* makes of the text that *name* holds.
 
         Raises:
-            UsageError: it is neither, or *read* raises ValueError.
+            UsageError: it is no text, or *reading* raises ValueError.
         """
-        value = self.data.get(name)
-        texts = {f"{name}[{number}]": each for number, each in enumerate(value)} if isinstance(value, list) else {name: value}
-        for place, text in texts.items():
-            if not isinstance(text, str):
-                raise self.wrong(place, "it must be text")
-            try:
-                yield read(text)
-            except ValueError as error:
-                raise self.wrong(place, str(error)) from error
+        return self._read(name, self.take(name, str), reading)
+
+    def each(self, name: str, reading: Callable[[str], Taken]) -> Iterator[Taken]:
+        """What *reading* makes of each text of the list that *name* holds.
+
+        Raises:
+            UsageError: it is no list of texts, or *reading* raises ValueError.
+        """
+        for number, text in enumerate(self.take(name, list)):
+            yield self._read(f"{name}[{number}]", text, reading)
+
+    def _read(self, place: str, text: object, reading: Callable[[str], Taken]) -> Taken:
+        if not isinstance(text, str):
+            raise self.wrong(place, "it must be text")
+        try:
+            return reading(text)
+        except ValueError as error:
+            raise self.wrong(place, str(error)) from error
 
     def wrong(self, name: str, problem: str) -> UsageError:
         """The error that says what is wrong with *name*."""
