@@ -12,6 +12,7 @@ from natfix.app.ports import (
     Files,
     History,
     Links,
+    NftListing,
     RulesetStore,
     SavedRulesets,
     Turnstile,
@@ -34,6 +35,7 @@ class Machine:
         saved: the files that are loaded at boot.
         clock: the time of day.
         guard: the tables of the guard.
+        native: nft's own tables, which natfix looks at and leaves alone; None where nobody asks.
     """
 
     stores: Sequence[RulesetStore]
@@ -46,3 +48,4 @@ class Machine:
     saved: SavedRulesets
     clock: Clock
     guard: GuardStore
+    native: NftListing | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from natfix.app.check import UNKNOWN_CLUSTER_HINT, Looked, look_at_host
+from natfix.app.check import UNKNOWN_CLUSTER_HINT, Looked, look_at_host, native_listing
 from natfix.app.cluster import Cluster
 from natfix.app.machine import Machine
 from natfix.app.ports import RulesetStore
@@ -14,6 +14,7 @@ from natfix.app.retention import KEPT
 from natfix.app.undone import Undone, reminder, undone_of
 from natfix.audit import AuditRule, Finding, Subject, faults
 from natfix.audit.boot import LIVE_CHAINS
+from natfix.audit.guard import Guard
 from natfix.errors import UnsupportedError, UsageError
 from natfix.plan import Plan, compile_script, corrections, repair, rewrite, ruleset_diff, same_text, save_into, text_diff
 from natfix.report.changes import Change
@@ -72,12 +73,21 @@ class PlannedFile:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """Everything a change would do."""
+    """Everything a change would do.
+
+    Attributes:
+        tables: those of iptables.
+        files: what is loaded at boot.
+        notes: what else the reader should know.
+        left: whether something is left alone that a person has undone.
+        native: nft's own tables, which no change touches.
+    """
 
     tables: tuple[PlannedTable, ...]
     files: tuple[PlannedFile, ...]
     notes: tuple[str, ...] = ()
     left: bool = False
+    native: tuple[Looked, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
@@ -90,8 +100,10 @@ class Planned:
 
     @property
     def remaining(self) -> tuple[Finding, ...]:
-        """The findings natfix does not correct by itself."""
-        return tuple(finding for table in self.tables for finding in table.looked.checked.findings if not finding.correctable)
+        """The findings natfix does not correct by itself; of nft's own tables those that do harm as things stand."""
+        left = [finding for table in self.tables for finding in table.looked.checked.findings if not finding.correctable]
+        native = [finding for each in self.native for finding in each.checked.findings if not finding.shielded_by]
+        return (*left, *native)
 
     @property
     def clusters(self) -> tuple[ClusterOrigin, ...]:
@@ -147,9 +159,24 @@ def plan_change(machine: Machine, wishes: Wishes) -> Planned:
     files, notes = _plan_files(machine, tables, wishes) if wishes.persist else ((), ())
     kept = tuple(file for file in files if file.path not in undone.files)
     left = tuple(_left_alone(undone, looked, files))
-    planned = Planned(tables, kept, (*notes, *left), left=bool(left))
+    unread: list[str] = []
+    native = _native(machine, wishes, guards, unread)
+    planned = Planned(tables, kept, (*notes, *left, *unread), left=bool(left), native=native)
     _refuse_guess(planned)
     return planned
+
+
+def _native(machine: Machine, wishes: Wishes, guards: Sequence[Guard], notes: list[str]) -> tuple[Looked, ...]:
+    """Look at nft's own tables: what hides addresses there is told, so that nobody takes a host for right that is not."""
+    data = native_listing(machine.native, notes) if machine.native is not None else None
+    if not data:
+        return ()
+    from natfix.app.native import look_at_native  # noqa: PLC0415  (few hosts have such tables)
+    from natfix.nft import parse_nft  # noqa: PLC0415
+
+    network = (machine.links.interfaces(), machine.links.routes())
+    rules = faults(wishes.catalogue)
+    return tuple(look_at_native(parse_nft(data, "nft"), wishes.clusters, rules, network=network, guards=guards))
 
 
 def _refuse_unknown(looked: Iterable[Looked]) -> None:

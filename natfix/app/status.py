@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from natfix.app.check import Looked
 from natfix.app.guard import look as look_at_guard
 from natfix.app.machine import Machine
-from natfix.app.planning import PlannedTable, Wishes, plan_change
+from natfix.app.planning import Wishes, plan_change
 from natfix.app.record import journeys
 from natfix.app.undone import undone_of
 from natfix.app.watch_state import read_watcher
@@ -23,7 +24,8 @@ def look(machine: Machine, wishes: Wishes) -> Status:
     """
     planned = plan_change(machine, wishes)
     changing = {change.place for change in planned.changes}
-    tables = [_table(table) for table in planned.tables]
+    tables = [_place(str(table.store.backend), table.looked) for table in planned.tables]
+    native = [_place(each.checked.source, each) for each in planned.native]
     files = [
         PlaceStatus(path, None, right=path not in changing)
         for path in dict.fromkeys((*machine.saved.paths().values(), *(file.path for file in planned.files)))
@@ -31,7 +33,7 @@ def look(machine: Machine, wishes: Wishes) -> Status:
     known = journeys(machine.history)
     past = [journey.past() for journey in known]
     return Status(
-        places=(*tables, *files, *_guard(machine, wishes)),
+        places=(*tables, *native, *files, *_guard(machine, wishes)),
         clusters=planned.clusters,
         last=past[-1] if past else None,
         waiting=tuple(each for each in past if each.state in {"waiting", "started"}),
@@ -41,10 +43,10 @@ def look(machine: Machine, wishes: Wishes) -> Status:
     )
 
 
-def _table(planned: PlannedTable) -> PlaceStatus:
+def _place(name: str, looked: Looked) -> PlaceStatus:
     """How one nat table is; what the guard makes harmless does not count."""
-    exposed = sum(not finding.shielded_by for finding in planned.looked.checked.findings)
-    return PlaceStatus(str(planned.store.backend), exposed, right=not exposed)
+    exposed = sum(not finding.shielded_by for finding in looked.checked.findings)
+    return PlaceStatus(name, exposed, right=not exposed)
 
 
 def _guard(machine: Machine, wishes: Wishes) -> Iterator[PlaceStatus]:

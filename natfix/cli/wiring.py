@@ -215,6 +215,7 @@ def machine(wait: int) -> Machine:
     from natfix.host.files import HostFiles  # noqa: PLC0415
     from natfix.host.guard import NftGuardStore  # noqa: PLC0415
     from natfix.host.links import HostLinks  # noqa: PLC0415
+    from natfix.host.nft_listing import HostNftListing  # noqa: PLC0415
     from natfix.host.saved import HostSavedRulesets  # noqa: PLC0415
     from natfix.host.turnstile import HostTurnstile  # noqa: PLC0415
     from natfix.host.validate import validate  # noqa: PLC0415
@@ -231,6 +232,7 @@ def machine(wait: int) -> Machine:
         saved=HostSavedRulesets(validate),
         clock=HostClock(),
         guard=NftGuardStore(),
+        native=HostNftListing(),
     )
 
 
