@@ -14,7 +14,7 @@ SLOW := $(filter-out $(addsuffix /,$(FAST)) tests/__pycache__/,$(wildcard tests/
 .DEFAULT_GOAL := help
 # The steps of a target are meant to run in their order, also under -j.
 .NOTPARALLEL:
-.PHONY: help demo test test-fast test-unit test-machine fuzz-kernel lint fmt bench clean debian
+.PHONY: help demo test test-fast test-unit test-machine fuzz-kernel lint fmt site bench clean debian
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,13 +48,16 @@ fmt: $(VENV)/stamp ## Format the code and repair what ruff can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+site: $(VENV)/stamp ## The documents as a site, in build/site
+	$(BIN)/zensical build --strict
+
 bench: $(VENV)/stamp $(BENCH_VENV)/stamp ## Measure natfix beside other programs, as ratios
 	@set -e; for script in bench/bench_*.py; do \
 		echo "== $$script"; BENCH_PYTHON=$(BENCH_VENV)/bin/python $(BIN)/python "$$script"; done
 
 clean: ## Remove what make made
 	rm -rf $(VENV) $(BENCH_VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -rf .import_linter_cache
+	rm -rf .cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 debian:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import subprocess
 import sys
@@ -14,6 +15,8 @@ WILD = "…"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What brings the host into the state that the next block speaks of, such as a restart of Docker; readers do not see it.
 _BEFORE = re.compile(r"^<!-- play: (.*?) -->$", re.MULTILINE)
+# A block that is a file: the commands after it find it there.
+_FILE = re.compile(r"^<!-- file: (\S+) -->\n+```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _MARK = "natfix-docs-session"
 
 # A Debian-like container host with flannel and iptables-persistent, in namespaces of its own: nothing of the machine changes.
@@ -74,6 +77,7 @@ def steps(page: Path) -> tuple[Step, ...]:
     """Every command in the ``console`` blocks of *page*, and in the comments between them, which must print nothing."""
     text = page.read_text()
     parts = [(found.start(), f"$ {found[1]}") for found in _BEFORE.finditer(text)]
+    parts += [(found.start(), f"$ {_written(found[1], found[2])}") for found in _FILE.finditer(text)]
     parts += [(found.start(), found[2]) for found in _BLOCK.finditer(text) if found[1] == "console"]
     found: list[Step] = []
     for line in "\n".join(part for _, part in sorted(parts)).splitlines():
@@ -82,6 +86,10 @@ def steps(page: Path) -> tuple[Step, ...]:
         elif line or found:
             found[-1] = Step(found[-1].command, (*found[-1].promised, line))
     return tuple(Step(step.command, _unpadded(step.promised)) for step in found)
+
+
+def _written(path: str, text: str) -> str:
+    return f"echo {base64.b64encode(text.encode()).decode()} | base64 -d > {path}"
 
 
 def _unpadded(lines: tuple[str, ...]) -> tuple[str, ...]:
