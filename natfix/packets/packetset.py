@@ -19,6 +19,12 @@ PROTOCOLS = {
     "icmpv6": 58, "ipv6-icmp": 58, "ospf": 89, "vrrp": 112, "l2tp": 115, "sctp": 132, "udplite": 136,
 }  # fmt: skip
 PROTOCOL_NAMES = {number: name for name, number in reversed(PROTOCOLS.items())}
+# Connection tracking knows each ICMP in its own family alone, and what it does not track is never translated
+# (nf_conntrack_icmp_packet).
+_ORDINARY = {
+    Family.IPV4: (PROTOCOLS["tcp"], PROTOCOLS["udp"], PROTOCOLS["icmp"]),
+    Family.IPV6: (PROTOCOLS["tcp"], PROTOCOLS["udp"], PROTOCOLS["icmpv6"]),
+}
 PORTED = frozenset(PROTOCOLS[name] for name in ("tcp", "udp", "sctp", "dccp", "udplite"))
 
 ANY_PROTOCOL = Intervals(((0, 255),))
@@ -144,7 +150,7 @@ def witness(packets: PacketSet, *, devices: tuple[str, ...] = (), near: Interval
         devices: names to prefer for the devices it comes in and leaves by.
         near: addresses beside which its other end should lie, usually the local subnet.
     """
-    protocol = _pick(packets.protocol, (PROTOCOLS["tcp"], PROTOCOLS["udp"], PROTOCOLS["icmp"]))
+    protocol = _pick(packets.protocol, _ORDINARY[packets.family])
     ported = protocol in PORTED
     beside = (near.ranges[-1][1] + 3,) if near else ()
     hosts = (packets.destination.ranges[-1][0] + 2, packets.destination.ranges[0][0] + 2)

@@ -132,3 +132,10 @@ def test_an_ipv6_packet_is_written_with_brackets() -> None:
     pods = addresses("fd00:21::/64")
     packets = PacketSet(Family.IPV6, pods, addresses("fd00:22::/64"))
     assert str(witness(packets)) == "tcp [fd00:21::2]:40000 -> [fd00:22::2]:80 out eth0"
+
+
+def test_the_icmp_of_a_packet_is_that_of_its_family() -> None:
+    rest = Intervals(((0, 5), (7, 16), (18, 255)))
+    ends = addresses("fd00:21::/64"), addresses("fd00:22::/64")
+    assert witness(PacketSet(Family.IPV6, *ends).having("protocol", rest)).protocol == "icmpv6"
+    assert witness(HIDDEN.having("protocol", rest)).protocol == "icmp"
