@@ -111,8 +111,10 @@ def look_at_collected(host: CollectedHost, cidrs: Sequence[str], catalogue: Cata
     """
     mine = replace(catalogue, suppressions=replace(catalogue.suppressions, host=host.collected.host))
     result = look_at_whole(host.whole(cidrs), mine, charts=charts)
-    tables = tuple(replace(each, source=_within(host.source, each.source)) for each in result.tables)
-    return replace(result, tables=tables, notes=tuple(_within(host.source, note) for note in result.notes))
+    tables = tuple(replace(each, source=f"{host.source}: {each.source}") for each in result.tables)
+    # A reason that a note quotes names the file already, and one name a note is enough.
+    notes = (note.replace(f"{host.source}: ", "") for note in result.notes)
+    return replace(result, tables=tables, notes=tuple(f"{host.source}: {note}" for note in notes))
 
 
 def trace_collected(host: CollectedHost, asked: Asked, ipsets: IpSets | None = None) -> Traced:
@@ -122,11 +124,11 @@ def trace_collected(host: CollectedHost, asked: Asked, ipsets: IpSets | None = N
         NatfixError: as the host refused.
     """
     tables = host.native.read()
-    native = [parse_nft(tables, f"{host.source}: nft")] if tables else []
+    native = [parse_nft(tables, "nft")] if tables else []
     listed = host.ipsets.read() if ipsets is None else None
     sets = parse_ipsets(listed, f"{host.source}: ipsets") if listed else ipsets
     traced = trace_host(asked, host.stores(), host.links, sets, native)
-    return replace(traced, sources=tuple(_within(host.source, each) for each in traced.sources))
+    return replace(traced, sources=tuple(f"{host.source}: {each}" for each in traced.sources))
 
 
 def prove_collected(
@@ -141,11 +143,7 @@ def prove_collected(
     found = remembered_cluster(cidrs, host.collected.clusters, [store.backend.family for store in stores])
     listed = ipsets or host.ipsets.read() or ""
     result = prove_host(stores, found, host.links, catalogue, judge=judge, ipsets=listed)
-    return replace(result, tables=tuple(replace(each, source=_within(host.source, each.source)) for each in result.tables))
-
-
-def _within(source: str, name: str) -> str:
-    return name if name.startswith(f"{source}: ") else f"{source}: {name}"
+    return replace(result, tables=tuple(replace(each, source=f"{host.source}: {each.source}") for each in result.tables))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +158,7 @@ class _Store:
         return self.said.backend
 
     def read(self) -> Ruleset:
-        text = self.host.wanted(f"{self.backend}: nat", self.said.nat)
-        return self._parsed(text, self.backend)
+        return _parsed(self.host.wanted(f"{self.backend}: nat", self.said.nat), self.backend)
 
     def dump(self) -> bytes:
         return _bytes(self.host.wanted(f"{self.backend}: save", self.said.save))
@@ -175,9 +172,6 @@ class _Store:
     def _refuse(self, script: str) -> None:
         raise UnsupportedError(f"{self.host.source} tells of a host and cannot change it; not done: {script}")
 
-    def _parsed(self, text: str, backend: Backend) -> Ruleset:
-        return parse(_bytes(text), f"{self.host.source}: {backend}", backend.family)
-
 
 @dataclass(frozen=True, slots=True)
 class _Filters(Filters):
@@ -186,8 +180,7 @@ class _Filters(Filters):
     def read(self, backend: Backend) -> Ruleset:
         said = next((each.filtering for each in self.host.collected.rulesets if each.backend == backend), None)
         text = self.host.wanted(f"{backend}: filtering", said)
-        name = f"{self.host.source}: {backend}"
-        return parse(_bytes(text), name, backend.family) if text else Ruleset(name, (), ())
+        return _parsed(text, backend) if text else Ruleset(str(backend), (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +221,11 @@ def _is_of(each: Any, family: str) -> bool:  # noqa: ANN401  (JSON)
     return any(
         said.get("family") == family and said.get("name" if kind == "table" else "table") == TABLE for kind, said in kinds
     )
+
+
+def _parsed(text: str, backend: Backend) -> Ruleset:
+    # It is called what it was called on the host, as findings quote the name.
+    return parse(_bytes(text), str(backend), backend.family)
 
 
 def _bytes(text: str) -> bytes:
