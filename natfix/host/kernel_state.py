@@ -80,7 +80,7 @@ class HostKernelState(KernelState):
 
 
 def _words(rule: Message) -> Iterator[str]:
-    """A rule as ``ip -N rule`` spells it."""
+    """A rule as ``ip rule`` spells it, with the numbers of tables."""
     family, to_length, from_length, tos, _, _, _, action, flags = rule.fields
     said = rule.attributes
     yield f"{_number(said.get(_PRIORITY))}:"

@@ -6,12 +6,12 @@ from ipaddress import ip_interface, ip_network
 
 import pytest
 
-from natfix.app.cluster import Cluster, find_cluster, told_cluster
+from natfix.app.cluster import Cluster, find_cluster, remembered_cluster, told_cluster
 from natfix.app.ports import Interface, Links, Process, Route
 from natfix.errors import ConfigError, HostError, UsageError
 from natfix.host.memory.files import MemoryFiles
 from natfix.host.memory.network import MemoryLinks, MemoryProcesses
-from natfix.ruleset import Family
+from natfix.ruleset import Family, parse_network
 
 SUBNET_ENV = b"FLANNEL_NETWORK=172.7.0.0/16\nFLANNEL_SUBNET=172.7.21.1/24\nFLANNEL_MTU=1500\n"
 DUAL = SUBNET_ENV + b"FLANNEL_IPV6_NETWORK=fd00:7::/48\nFLANNEL_IPV6_SUBNET=fd00:7:0:21::1/64\n"
@@ -252,3 +252,13 @@ def test_for_a_text_only_what_was_written_for_natfix_counts() -> None:
     four, six = told_cluster(["172.7.0.0/16"], files)
     assert (four.origin, six.origin) == ("--cluster-cidr", TOML)
     assert told_cluster([], MemoryFiles({RUN: DUAL})) == ()
+
+
+def test_of_a_host_that_was_asked_before_an_option_outweighs_what_it_said_then() -> None:
+    then = (Cluster((parse_network("172.7.0.0/16"),), RUN), Cluster((parse_network("fd00:7::/48"),), RUN))
+    assert remembered_cluster([], then) == then
+    four, six = remembered_cluster(["172.0.0.0/8"], then)
+    assert (four.origin, str(four.networks[0]), six) == ("--cluster-cidr", "172.0.0.0/8", then[1])
+    assert remembered_cluster([], then, [Family.IPV6]) == then[1:]
+    with pytest.raises(UsageError, match="host bits"):
+        remembered_cluster(["172.7.21.5/16"], then)

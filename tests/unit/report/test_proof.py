@@ -12,7 +12,7 @@ from natfix.audit.claims import Claim
 from natfix.packets import Fate, Packet
 from natfix.report.lines import plain
 from natfix.report.model import ClusterOrigin
-from natfix.report.proof import Proof, ProofResult, ProvedTable, proof_document, proof_lines
+from natfix.report.proof import Proof, ProofResult, ProvedTable, joined, proof_document, proof_lines
 from natfix.ruleset import Rule, parse_network
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "schemas" / "proof-1.json").read_text())
@@ -89,6 +89,15 @@ def test_nothing_to_prove_is_said() -> None:
     assert told(result()).endswith(
         "nothing to prove: no packet goes from a container subnet of this host to the rest of the cluster\n"
     )
+
+
+def test_results_are_joined_and_what_several_say_is_said_once() -> None:
+    one = result(Proof(KEPT, "172.7.21.2"), notes=("a", "b"))
+    other = result(Proof(KEPT, None), notes=("b", "c"))
+    both = joined([one, other])
+    assert both.tables == (*one.tables, *other.tables)
+    assert (both.clusters, both.notes) == ((CLUSTER,), ("a", "b", "c"))
+    assert (one.holds, both.holds) == (True, False)
 
 
 def test_the_document_is_what_its_schema_describes() -> None:
