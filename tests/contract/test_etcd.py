@@ -1,9 +1,11 @@
 """etcd as it is met in the field: several endpoints, certificates, passwords, both of its stores, flannel's own entries."""
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Network
@@ -66,6 +68,34 @@ def test_when_an_endpoint_is_dead_or_silent_the_next_one_is_asked(tmp_path: Path
         until(lambda: answers(store))  # It may have been the leader.
         held = store.create(SUBNET, HOST, seconds=600)
         assert store.snapshot().leases == (replace(held, expires=None),)
+
+
+@contextmanager
+def deaf() -> Iterator[str]:
+    """An address that neither takes nor refuses a connection, as that of a machine that is off."""
+    with ExitStack() as stack:
+        listener, *callers = (stack.enter_context(socket.socket()) for _ in range(4))
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for caller in callers:
+            caller.settimeout(0)
+            caller.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_machine_that_is_off_costs_a_second_and_not_all_the_time_that_one_may_take(server: Etcd) -> None:
+    begun = time.monotonic()
+    with deaf() as off:
+        store = lease_store(orders(server, etcd_endpoints=f"{off},{server.url}", etcd_timeout=300.0))
+        assert store.snapshot().leases == ()
+    assert time.monotonic() - begun < 150
+
+
+def test_when_all_are_silent_each_has_its_full_time() -> None:
+    with deaf() as one, deaf() as two:
+        endpoints = Endpoints(Service("etcd", (one, two, NOBODY), timeout=1.5))
+        with pytest.raises(HostError, match=r"1\.5 seconds\n.*1\.5 seconds\n.*refused"):
+            endpoints.ask(Request("GET", "/version", repeatable=False))
 
 
 @pytest.mark.parametrize("api", APIS)

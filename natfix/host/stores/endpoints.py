@@ -1,10 +1,13 @@
 """Several addresses of one service, over urllib3: when one is silent the next one is asked.
 
-The only module that knows urllib3. Its errors become HostErrors that name each address with its reason.
+Where there are several, each has a second to take a connection; only when none does, those that were silent have their full
+time. So a machine that is off costs a second, and a network that is slow nothing but time. urllib3's errors become HostErrors
+that name each address with its reason.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 _PLAIN: Final = Tls()
 _SERVER_ERROR: Final = 500
+_QUICK_SECONDS: Final = 1.0
 
 Answer = TypeVar("Answer")
 
@@ -136,38 +140,48 @@ class Endpoints:
         Raises:
             HostError: as ask.
         """
-        return self._try_each(request, lambda sent, url: Stream(self._send(sent, url, idle), url, self.service.name))
+        return self._try_each(
+            request, lambda sent, url, connect: Stream(self._send(sent, url, connect, idle), url, self.service.name)
+        )
 
     def distrust(self, url: str) -> None:
         """Begin with the next address from now on, as this one has let us down."""
         if self.service.urls[self._first] == url:
             self._first = (self._first + 1) % len(self.service.urls)
 
-    def _try_each(self, request: Request, send: Callable[[Request, str], Answer]) -> Answer:
+    def _try_each(self, request: Request, send: Callable[[Request, str, float], Answer]) -> Answer:
         from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError  # noqa: PLC0415
 
-        urls, first = self.service.urls, self._first
-        reasons = []
-        for place in [(first + number) % len(urls) for number in range(len(urls))]:
+        urls, patience = self.service.urls, self.service.timeout
+        quick = min(_QUICK_SECONDS, patience) if len(urls) > 1 else patience
+        tries = deque(((self._first + number) % len(urls), quick) for number in range(len(urls)))
+        reasons: dict[str, str] = {}
+        while tries:
+            place, connect = tries.popleft()
             try:
-                answer = send(request, urls[place])
+                answer = send(request, urls[place], connect)
             except (HTTPError, _ServerError) as error:
-                reasons.append(f"{urls[place]}: {self._reason(error)}")
-                if not request.repeatable and not isinstance(error, NewConnectionError | ConnectTimeoutError):
-                    raise HostError(f"{self.service.name} broke off, and may have done it or not: {reasons[-1]}") from error
+                reasons[urls[place]] = f"{urls[place]}: {self._reason(error)}"
+                # urllib3 counts a refused connection as one that was waited for.
+                if isinstance(error, ConnectTimeoutError):
+                    slow = connect < patience and not isinstance(error, NewConnectionError)
+                    tries.extend([(place, patience)] if slow else ())
+                elif not request.repeatable:
+                    told = f"{self.service.name} broke off, and may have done it or not: {reasons[urls[place]]}"
+                    raise HostError(told) from error
             else:
                 self._first = place
                 return answer
-        raise self._silent(reasons)
+        raise self._silent(tuple(reasons.values()))
 
-    def _whole(self, request: Request, url: str) -> Reply:
-        response = self._send(request, url, self.service.timeout)
+    def _whole(self, request: Request, url: str, connect: float) -> Reply:
+        response = self._send(request, url, connect, self.service.timeout)
         reply = Reply(response.status, response.headers, response.data, url)
         if reply.status >= _SERVER_ERROR:
             raise _ServerError(_complaint(reply))
         return reply
 
-    def _send(self, request: Request, url: str, patience: float) -> BaseHTTPResponse:
+    def _send(self, request: Request, url: str, connect: float, read: float) -> BaseHTTPResponse:
         from urllib3.util import Timeout  # noqa: PLC0415
 
         return self._connections().request(
@@ -175,7 +189,7 @@ class Endpoints:
             url.rstrip("/") + request.path,
             body=request.body,
             headers={**self.service.headers, **request.headers},
-            timeout=Timeout(connect=self.service.timeout, read=patience),
+            timeout=Timeout(connect=connect, read=read),
             preload_content=False,
             redirect=False,
             retries=False,
@@ -183,13 +197,13 @@ class Endpoints:
 
     def _connections(self) -> PoolManager:
         """Give the connections; new ones when a certificate was renewed on the disk."""
-        import urllib3  # noqa: PLC0415  (start-up time)
+        from natfix.host.stores.pool import make_pool  # noqa: PLC0415  (start-up time)
 
         stamp = self.service.tls.stamp()
         if self._pool is None or stamp != self._stamp:
             secure = any(url.startswith("https:") for url in self.service.urls)
             context = self.service.tls.context() if secure else None
-            self._pool = urllib3.PoolManager(maxsize=8, ssl_context=context)
+            self._pool = make_pool(context, self.service.timeout)
             self._stamp = stamp
         return self._pool
 
