@@ -19,5 +19,5 @@ def copied(folder: Path) -> Path:
 
 def build(folder: Path) -> subprocess.CompletedProcess[str]:
     """Build the site of *folder*, strictly; it lies in build/site there."""
-    command = [Path(sys.executable).parent / "zensical", "build", "--strict"]
+    command = [str(Path(sys.executable).parent / "zensical"), "build", "--strict"]
     return subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True, timeout=300)

@@ -11,6 +11,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Iterator
@@ -76,12 +77,12 @@ class Tab:
                 return answer
             self.events.append(told)
 
-    def show(self, page: Path, view: View, height: int = 900) -> None:
-        """Open *page* as somebody sees it whose window is so wide and whose system is light or dark."""
+    def show(self, page: Path | str, view: View, height: int = 900) -> None:
+        """Open *page*, a file or an address, as somebody sees it whose window is so wide and whose system is light or dark."""
         self.ask("Emulation.setDeviceMetricsOverride", width=view.width, height=height, deviceScaleFactor=1, mobile=False)
         self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": view.scheme}])
         self.events.clear()
-        self.ask("Page.navigate", url=page.as_uri())
+        self.ask("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
         while not self.told("Page.loadEventFired"):
             self.events.append(self._next())
         self.run("document.fonts.ready.then(() => true)")
@@ -115,16 +116,33 @@ class Tab:
         return told
 
 
+# Chromium gets no other network than the loopback of its own namespace, with a web server that ends when it does.
+_SERVED = """
+ip link set lo up
+setpriv --pdeathsig KILL "$1" -m http.server --bind 127.0.0.1 --directory "$2" 8000 3<&- 4>&- > "$3" 2>&1 &
+for try in $(seq 600); do (exec 5<> /dev/tcp/127.0.0.1/8000) 2> "$3.try" && break; sleep 0.1; done
+shift 3
+exec "$@"
+"""
+ADDRESS = "http://127.0.0.1:8000"
+
+
 @contextmanager
-def chromium(folder: Path) -> Iterator[Tab]:
-    """Start Chromium without any network, with its files in *folder*."""
+def chromium(folder: Path, served: Path | None = None) -> Iterator[Tab]:
+    """Start Chromium without any network, with its files in *folder*; what lies in *served* it finds at ADDRESS."""
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("this test needs chromium; see tools/debian-packages.txt")
     theirs_in, ours_out = map(_above, os.pipe())
     ours_in, theirs_out = map(_above, os.pipe())
     root = os.geteuid() == 0
-    words = [*(("unshare", "--net") if root else ()), program, *_FLAGS, *(("--no-sandbox",) if root else ())]
+    words = [program, *_FLAGS, *(("--no-sandbox",) if root else ())]
+    if served is not None:
+        if not root:
+            pytest.skip("this test needs root, for a network namespace with a web server")
+        words.append("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+        words = ["bash", "-c", _SERVED, "bash", sys.executable, str(served), str(folder / "served"), *words]
+    words = [*(("unshare", "--net") if root else ()), *words]
     script = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
