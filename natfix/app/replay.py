@@ -5,24 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from natfix.app.cluster import remembered_cluster
 from natfix.app.collected import ABSENT, RULESETS, Collected, CollectedRuleset
 from natfix.app.ports import Backend, Filters, Interface, IpSetListing, Links, NftListing, Route, RulesetStore
-from natfix.app.prove import prove_host
-from natfix.app.prove_ports import Judge
-from natfix.app.trace import Asked, trace_host
 from natfix.app.whole import WholeHost, look_at_whole
 from natfix.audit import Catalogue
 from natfix.audit.guard import TABLE, Guard, nft_family
 from natfix.errors import UnsupportedError, UsageError
-from natfix.nft import parse_nft
-from natfix.packets.ipset import IpSets, parse_ipsets
 from natfix.report.model import CheckResult
-from natfix.report.proof import ProofResult
-from natfix.report.trace import Traced
 from natfix.ruleset import Family, Ruleset, parse
+
+if TYPE_CHECKING:  # A check of many files needs none of it.
+    from natfix.app.prove_ports import Judge
+    from natfix.app.trace import Asked
+    from natfix.packets.ipset import IpSets
+    from natfix.report.proof import ProofResult
+    from natfix.report.trace import Traced
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,10 @@ def trace_collected(host: CollectedHost, asked: Asked, ipsets: IpSets | None = N
     Raises:
         NatfixError: as the host refused.
     """
+    from natfix.app.trace import trace_host  # noqa: PLC0415
+    from natfix.nft import parse_nft  # noqa: PLC0415
+    from natfix.packets.ipset import parse_ipsets  # noqa: PLC0415
+
     tables = host.native.read()
     native = [parse_nft(tables, "nft")] if tables else []
     listed = host.ipsets.read() if ipsets is None else None
@@ -139,6 +143,8 @@ def prove_collected(
     Raises:
         NatfixError: as the host refused, or the kernel cannot be asked.
     """
+    from natfix.app.prove import prove_host  # noqa: PLC0415
+
     stores = host.stores()
     found = remembered_cluster(cidrs, host.collected.clusters, [store.backend.family for store in stores])
     listed = ipsets or host.ipsets.read() or ""
