@@ -10,11 +10,13 @@ PIP := -m pip --disable-pip-version-check --quiet
 FAST := $(wildcard tests/unit tests/property tests/rules)
 # All the others, and the files beside them.
 SLOW := $(filter-out $(addsuffix /,$(FAST)) tests/__pycache__/,$(wildcard tests/*/ tests/test_*.py))
+# Those in which programs write rulesets that are worth keeping.
+DUMPING := tests/kernel/test_cni.py tests/kernel/test_libvirt.py tests/machine/test_docker_shapes.py tests/machine/test_podman.py
 
 .DEFAULT_GOAL := help
 # The steps of a target are meant to run in their order, also under -j.
 .NOTPARALLEL:
-.PHONY: help demo test test-fast test-unit test-machine fuzz-kernel lint fmt site bench clean debian
+.PHONY: help demo test test-fast test-unit test-machine fuzz-kernel dumps lint fmt site bench clean debian
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,6 +39,9 @@ test-machine: $(VENV)/stamp
 
 fuzz-kernel: debian $(VENV)/stamp ## Ask the kernel about 10,000 packets in random rulesets (root; minutes)
 	NATFIX_FUZZ_TABLES=420 NATFIX_FUZZ_SEED=$${SEED:-1000} $(BIN)/python -m pytest --timeout 3600 tests/kernel/test_walk_agrees.py tests/kernel/test_nft_agrees.py
+
+dumps: debian $(VENV)/stamp ## Let real programs write tests/data/dumps/real-*.save anew (root; minutes)
+	NATFIX_KEEP_DUMPS=1 $(BIN)/python -m pytest $(DUMPING)
 
 lint: $(VENV)/stamp ## Style, types and the direction of imports
 	$(BIN)/ruff check

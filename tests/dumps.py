@@ -36,17 +36,23 @@ def judged(ask: Ask, name: str, *options: str) -> Findings:
     code, said = ask("sh", "-c", script)
     assert code == 0, said
     _keep(name, ask("cat", DUMP)[1])
-    code, said = ask("natfix", "check", DUMP, *options, "--format=json")
-    found = {(each["id"], each["rule"]["text"]) for table in json.loads(said)["tables"] for each in table["findings"]}
-    assert code == bool(found), said
-    assert ask("natfix", "apply", DUMP, "-o", FIXED, *options)[0] == 0
-    code, said = ask("natfix", "check", FIXED, *options)
+    found = _checked(ask, DUMP, *options)
+    code, said = ask("natfix", "apply", DUMP, "-o", FIXED, *options)
     assert code == 0, said
+    assert _checked(ask, FIXED, *options).keys() == {each for each, correctable in found.items() if not correctable}
     code, said = ask("natfix", "prove", DUMP, *(["--legacy"] if "legacy" in name else []), *options, "--format=json")
     proved = json.loads(said)
     verdicts = [proof["verdict"] for table in proved["tables"] for proof in table["proofs"]]
     assert (code, proved["holds"], set(verdicts)) == (0, True, {"agrees"}), said
-    return found
+    return set(found)
+
+
+def _checked(ask: Ask, path: str, *options: str) -> dict[tuple[str, str], bool]:
+    """Check a dump; for each finding, whether natfix corrects it by itself."""
+    code, said = ask("natfix", "check", path, *options, "--format=json")
+    findings = [each for table in json.loads(said)["tables"] for each in table["findings"]]
+    assert code == bool(findings), said
+    return {(each["id"], each["rule"]["text"]): each["correctable"] for each in findings}
 
 
 def _keep(name: str, text: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from natfix.host.lab.dockerd import IMAGE
+from tests.dumps import Ask, judged
 from tests.machine.conftest import DockerPairs
 from tests.machine.machines.pair import ARCHIVE, CLUSTER, SERVER, DockerHost, Pair
 from tests.machine.machines.patience import eventually
@@ -66,6 +67,19 @@ def first(host: DockerHost) -> Pod:
     return Pod(f"Podman's container on {host.name}", host, FIRST, namespace)
 
 
+def asking(host: DockerHost) -> Ask:
+    def ask(*words: str) -> tuple[int, str]:
+        done = host.run(*words)
+        return done.returncode, done.stdout or done.stderr
+
+    return ask
+
+
+def netavark(host: DockerHost) -> str:
+    """Its version."""
+    return host.output("/usr/lib/podman/netavark", "--version").split()[-1]
+
+
 def start_another(host: DockerHost) -> None:
     """Start a container in place of the one that was started before."""
     host.output("podman", "run", "--detach", "--replace", "--name=other", *POD, "trap exit TERM; sleep 9999 & wait")
@@ -83,6 +97,8 @@ def test_check_names_netavarks_rule_and_apply_corrects_it(pair: Pair, host: Dock
     assert told.returncode == 1
     assert f"hides the addresses of {SUBNET}" in told.stdout
     assert "nat NETAVARK-" in told.stdout
+    found = judged(asking(host), f"netavark-{netavark(host)}-nft", "--cluster-cidr", CLUSTER)
+    assert "POD001" in {id_ for id_, _ in found}
     host.output("natfix", "apply")
     assert (exposed(host), host.run("natfix", "check").returncode) == (0, 0)
     assert first(host).seen_by(pair.b.pod) == FIRST

@@ -112,3 +112,17 @@ def test_a_host_without_a_cluster_is_clean(text: str) -> None:
 )
 def test_whole_rulesets_of_other_programs_say_nothing_or_what_is_true(name: str, expected: list[str]) -> None:
     assert ids((DUMPS / f"{name}.save").read_bytes()) == expected
+
+
+REAL = sorted(path.name for path in DUMPS.glob("real-*.save"))
+
+
+def test_there_are_rulesets_of_real_programs() -> None:
+    assert len(REAL) > 5
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_rulesets_that_real_programs_wrote_are_clean_beside_a_cluster_elsewhere(name: str) -> None:
+    # What natfix had corrected there already is a second rule for the same: advice, and true.
+    expected = {"NAT011"} if "noproxy" in name else set()
+    assert set(ids((DUMPS / name).read_bytes())) == expected
