@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = {
     "build": ["--group", "build"],
     "dev": ["pyproject.toml", "--extra", "all", "--group", "dev"],
+    # What natfix's Debian package carries, in the releases that are tested. tools/wheels.py takes pure Python only.
+    "package": ["pyproject.toml", "--extra", "etcd", "--extra", "metrics", "--constraint", "requirements/dev.txt"],
     "bench-build": ["--group", "build", "--group", "bench-build"],
     "bench": ["--group", "bench"],
 }

@@ -18,6 +18,13 @@ from natfix.errors import HostError
 _WORTH: Final = 8
 
 
+def _processors() -> int:
+    """How many processors this process may use; systems other than Linux tell only how many there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class HostWorkers(Workers):
     """As many processes as natfix may use processors.
 
@@ -26,7 +33,7 @@ class HostWorkers(Workers):
     """
 
     def __init__(self, count: int | None = None) -> None:
-        self._count = count or len(os.sched_getaffinity(0))
+        self._count = count or _processors()
 
     def each(self, work: Callable[[Thing], Made], things: Sequence[Thing]) -> Iterator[Made]:
         """Give what *work* makes of each thing, in the order of the things."""
