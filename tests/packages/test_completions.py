@@ -119,10 +119,6 @@ def options(command: str) -> set[str]:
     shown = CliRunner().invoke(build([]), [command, "--help"], env={"COLUMNS": "400"}).output
     starts = [line.strip().partition("  ")[0] for line in shown.partition("\nOptions:\n")[2].splitlines()]
     return {name for start in starts for name in re.findall(r"(?:^|[ /])(--?[a-z][a-z0-9-]*)", start)}
-        word
-        for line in listed.splitlines()
-        for word in re.findall(r"(?:^|[ /])(--?[a-z][a-z0-9-]*)", line.strip().partition("  ")[0])
-    }
 
 
 @pytest.mark.parametrize("shell", ["bash", "fish"])
