@@ -25,7 +25,7 @@ from measure import enter_fresh_network, verdict
 
 from natfix.host.dataplane.plane import HostDataPlane
 from natfix.routing.backends import Here, HostGwBackend, VxlanBackend, backend_of
-from natfix.routing.diff import diff
+from natfix.routing.difference import diff
 from natfix.routing.lease import Attributes, Lease
 from natfix.routing.links import Links
 from natfix.routing.network import NetworkConfig

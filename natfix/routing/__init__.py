@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from natfix.routing.backend_config import HostGw, Vxlan
     from natfix.routing.backends import Finding, Here, HostGwBackend, Peering, VxlanBackend, backend_of
     from natfix.routing.capacity import Capacity, measure
+    from natfix.routing.difference import Domain, diff, obstacles
     from natfix.routing.docker_options import DockerOptions
     from natfix.routing.lease import Attributes, Change, Lease, Snapshot
     from natfix.routing.lease_codec import Entry, decode_attributes, decode_entry, encode_attributes, take_snapshot
@@ -40,6 +41,7 @@ _HOMES = {
     "backend_config": ("HostGw", "Vxlan"),
     "backends": ("Finding", "Here", "HostGwBackend", "Peering", "VxlanBackend", "backend_of"),
     "capacity": ("Capacity", "measure"),
+    "difference": ("Domain", "diff", "obstacles"),
     "docker_options": ("DockerOptions",),
     "lease": ("Attributes", "Change", "Lease", "Snapshot"),
     "lease_codec": ("Entry", "decode_attributes", "decode_entry", "encode_attributes", "take_snapshot"),
@@ -61,6 +63,7 @@ __all__ = [
     "Change",
     "Choice",
     "DockerOptions",
+    "Domain",
     "Entry",
     "FdbEntry",
     "Finding",
@@ -91,11 +94,13 @@ __all__ = [
     "choose",
     "decode_attributes",
     "decode_entry",
+    "diff",
     "encode_attributes",
     "fits",
     "forward_rules",
     "masquerade_rules",
     "measure",
+    "obstacles",
     "removal_script",
     "render_subnet_env",
     "rival",

@@ -15,7 +15,7 @@ from natfix.host.dataplane.own import OwnWrites
 from natfix.host.dataplane.plane import HostDataPlane
 from natfix.host.dataplane.watch import HostDataPlaneWatch
 from natfix.routing.backends import Here, VxlanBackend, backend_of, vtep_mac
-from natfix.routing.diff import diff
+from natfix.routing.difference import diff
 from natfix.routing.lease import Lease
 from natfix.routing.network import NetworkConfig
 from natfix.routing.state import FdbEntry, LinkAddress, Neighbour, NetState, Operation, Route, VxlanDevice

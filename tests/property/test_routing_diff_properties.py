@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from natfix.host.memory.forwarding import after
-from natfix.routing.diff import Domain, diff, obstacles
+from natfix.routing.difference import Domain, diff, obstacles
 from natfix.routing.links import Link, Links, Way
 from natfix.routing.state import FdbEntry, LinkAddress, Neighbour, NetState, Operation, Route, VxlanDevice
 

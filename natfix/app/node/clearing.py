@@ -18,7 +18,7 @@ from natfix.app.node.rule_keeping import HookTables
 from natfix.app.node.survey import survey
 from natfix.errors import NatfixError
 from natfix.report.changes import Change, ChangeResult
-from natfix.routing.diff import diff
+from natfix.routing.difference import diff
 from natfix.routing.lease import Lease
 from natfix.routing.rules import OwnChain, forward_rules, masquerade_rules, removal_script
 from natfix.routing.state import FLANNEL_PROTOCOL, PROTOCOL, NetState, Operation

@@ -10,7 +10,7 @@ from natfix.app.node.voice import describe
 from natfix.app.node.wanted import entries, place
 from natfix.report.routes import PeerRoutes, RoutesReport, Verdict
 from natfix.routing.backends import Peering
-from natfix.routing.diff import diff, obstacles
+from natfix.routing.difference import diff, obstacles
 from natfix.routing.lease import Lease
 from natfix.routing.state import NetState, Route
 

@@ -25,7 +25,7 @@ from natfix.app.node.voice import Voice
 from natfix.app.node.wanted import Wanted
 from natfix.errors import NatfixError
 from natfix.routing.backends import HostGwBackend, VxlanBackend
-from natfix.routing.diff import diff, obstacles
+from natfix.routing.difference import diff, obstacles
 from natfix.routing.lease import Change, Lease
 from natfix.routing.links import Links
 from natfix.routing.state import NetState, Network, Operation, Route, VxlanDevice

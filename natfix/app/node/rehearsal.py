@@ -17,7 +17,7 @@ from natfix.report.changes import Change, ChangeResult
 from natfix.routing.allocation import choose
 from natfix.routing.backends import backend_of
 from natfix.routing.capacity import measure
-from natfix.routing.diff import diff
+from natfix.routing.difference import diff
 from natfix.routing.network import NetworkConfig
 from natfix.routing.state import Operation
 from natfix.routing.subnet_env import render_subnet_env

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from natfix.routing.backends.peering import Answer, Here, Peering, Wish, domain_of, on_link, peering
-from natfix.routing.diff import Domain
+from natfix.routing.difference import Domain
 from natfix.routing.lease import Attributes, Lease
 from natfix.routing.links import Links
 from natfix.routing.network import NetworkConfig

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 from operator import or_
 from typing import Final, TypeAlias
 
-from natfix.routing.diff import Domain
+from natfix.routing.difference import Domain
 from natfix.routing.lease import Lease
 from natfix.routing.links import Link, Links
 from natfix.routing.network import NetworkConfig

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from natfix.routing.backend_config import VXLAN_OVERHEAD, Vxlan
 from natfix.routing.backends.peering import Answer, Here, Peering, Wish, domain_of, on_link, own_of, peering
-from natfix.routing.diff import Domain
+from natfix.routing.difference import Domain
 from natfix.routing.lease import Attributes, Lease
 from natfix.routing.links import Links
 from natfix.routing.network import NetworkConfig

@@ -3,7 +3,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
 
-from natfix.routing.diff import Domain, diff, obstacles
+from natfix.routing.difference import Domain, diff, obstacles
 from natfix.routing.state import Entry, FdbEntry, LinkAddress, Neighbour, NetState, Operation, Route, VxlanDevice
 
 DEVICE = VxlanDevice("flannel.1", 1, "eth0", ip_address("10.4.7.21"), 8472, 1450, "02:00:00:00:00:21")
