@@ -89,7 +89,7 @@ def parse_nft(data: bytes, source: str) -> NftRuleset:
         raise RulesetSyntaxError(
             f"this is no JSON: {error.msg}", source=source, line=error.lineno, column=error.colno, hint=_HINT
         ) from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise RulesetSyntaxError(f"this JSON is not what nft prints: {error!r}", source=source, line=1, hint=_HINT) from error
     return NftRuleset(source, tuple(sorted(chains, key=lambda chain: chain.priority)))
 

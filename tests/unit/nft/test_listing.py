@@ -229,12 +229,31 @@ def test_verdict_maps() -> None:
     assert words_of_one.endswith('" -j other')
 
 
+ONE_OPERAND = json.dumps(
+    {
+        "nftables": [
+            {"table": {"family": "ip", "name": "mine"}},
+            {"chain": {"family": "ip", "table": "mine", "name": "out", "type": "nat", "hook": "postrouting", "prio": 100}},
+            {
+                "rule": {
+                    "family": "ip",
+                    "table": "mine",
+                    "chain": "out",
+                    "expr": [{"match": {"op": "==", "left": {"&": [{"meta": {"key": "mark"}}]}, "right": 1}}],
+                }
+            },
+        ]
+    }
+).encode()
+
+
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
         (b"table ip nat {", "line 1, column 1: this is no JSON"),
         (b"[]", "this JSON is not what nft prints"),
         (b'{"nftables": [{"chain": 5}]}', "this JSON is not what nft prints"),
+        (ONE_OPERAND, "this JSON is not what nft prints"),
         (b'{"nftables": [{"table": {"family": "ip"}}]}', "this JSON is not what nft prints"),
     ],
 )
