@@ -1,9 +1,9 @@
 """Who wrote the rules that rewrite a packet: it decides which switch is the better cure.
 
 Programs leave their names in chains, comments, and the bridges their rules speak of; shapes in the sources of the programs:
-moby iptabler/network.go, cni plugins pkg/ip/ipmasq_iptables_linux.go, netavark varktables/types.rs, flannel iptables.go,
-firewalld fw_zone, ip-masq-agent.go, kubenet_linux.go, felix rules/static.go, cilium iptables.go, weave npc, LXD xtables.go,
-libvirt virfirewall. Who wrote a rule never decides whether it is found; the walk does.
+moby iptabler/network.go, cni plugins pkg/ip/ipmasq_{iptables,nftables}_linux.go, netavark varktables/types.rs and nft.rs,
+flannel iptables.go, firewalld fw_zone, ip-masq-agent.go, kubenet_linux.go, felix rules/static.go, cilium iptables.go,
+weave npc, LXD xtables.go, libvirt virfirewall. Who wrote a rule never decides whether it is found; the walk does.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ _CHAINS = (
     ("POST_", "firewalld"),
     ("WEAVE", "weave"),
     ("cali-", "calico"),
+    # Their names in nft's own tables.
+    ("masq_checks", "cni"),
+    ("nat_POST_", "firewalld"),
+    ("nv_", "netavark"),
     ("ts-", "tailscale"),
 )
 _COMMENTS = (

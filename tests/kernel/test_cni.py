@@ -38,6 +38,8 @@ PTP = {
 }
 PORTS = {"type": "portmap", "snat": True}
 PUBLISHED = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}
+# What the plugins of 1.9.1 write with "ipMasqBackend": "nftables", which those of bookworm do not know.
+NATIVE = Path(__file__).parents[1] / "data" / "nft" / "cni-1.9.1.nft"
 NODES = [WORLD[family].node for family in FAMILIES]
 
 
@@ -181,3 +183,16 @@ def test_the_rules_of_plugins_are_found_corrected_proved_and_taken_away(cni: Cni
     assert cni.rules().count(":NATFIX-") == len(FAMILIES)
     assert cni.ask("natfix", "undo")[0] == 0
     assert cni.seen("again") == NODES
+
+
+def test_the_table_of_newer_plugins_is_found_and_the_guard_keeps_the_addresses_from_it(tmp_path: Path) -> None:
+    with cni_host("nft", tmp_path) as cni:
+        address = cni.add("one", {**BRIDGE, "ipMasq": False})
+        cni.site.host.run("nft", "-f", str(NATIVE))
+        assert cni.seen("one") == NODES
+        # Two pods of two families each.
+        assert cni.found() == ["CNI001"] * 4
+        listed = json.loads(cni.ask("natfix", "check", str(NATIVE.with_suffix(".json")), *CIDRS, "--format=json")[1])
+        assert [each["id"] for table in listed["tables"] for each in table["findings"]] == ["CNI001"] * 4
+        assert cni.ask("natfix", "guard", "on", *CIDRS)[0] == 0
+        assert cni.seen("one") == address

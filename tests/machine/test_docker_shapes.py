@@ -86,8 +86,8 @@ class Docker:
         self.host.output("docker", "network", "create", *overlay, "over")
         for name in self.containers:
             published = ("--publish=8080:80",) if name == "own" else ()
-            options = ("--detach", f"--name={name}", f"--network={name}", "--restart=always", *published)
-            self.host.output("docker", "run", *options, IMAGE, "/bin/busybox", "sh", "-c", SERVER)
+            started = ("--detach", f"--name={name}", f"--network={name}", "--restart=always", *published)
+            self.host.output("docker", "run", *started, IMAGE, "/bin/busybox", "sh", "-c", SERVER)
 
     @property
     def containers(self) -> tuple[str, ...]:
