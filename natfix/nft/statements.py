@@ -21,10 +21,17 @@ _FAMILIES: Final = {"ip": Family.IPV4, "ip6": Family.IPV6}
 
 
 def verdict(one: Mapping[str, Any]) -> str | None:
-    """The words of a verdict; None for a statement that is none."""
+    """The words of a verdict; None for a statement that is none.
+
+    Raises:
+        ValueError: it leads to something that cannot be the name of a chain.
+    """
     ((kind, value),) = one.items()
     if kind in {"jump", "goto"}:
-        return f"-{kind[0]} {value['target']}"
+        target = value["target"]
+        if not isinstance(target, str) or target.split() != [target]:
+            raise ValueError(target)
+        return f"-{kind[0]} {target}"
     return VERDICTS.get(kind)
 
 

@@ -22,6 +22,12 @@ def test_verdicts() -> None:
     assert verdict({"counter": None}) is None
 
 
+@pytest.mark.parametrize("target", ["", " ", "a b", "*nat\n", 1, None, []])
+def test_no_verdict_leads_to_what_is_no_name(target: Any) -> None:  # noqa: ANN401
+    with pytest.raises(ValueError, match=r".*"):
+        verdict({"jump": {"target": target}})
+
+
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
