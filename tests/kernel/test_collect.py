@@ -87,13 +87,20 @@ def findings(document: dict[str, Any]) -> list[str]:
 
 
 @BACKENDS
-def test_check_trace_and_prove_say_of_the_file_what_they_say_on_the_host(host: Host, shared: Path, backend: Backend) -> None:
+def test_check_and_trace_say_of_the_file_what_they_say_on_the_host(host: Host, shared: Path, backend: Backend) -> None:
     docker_host(host, backend)
     uplink(host)
     path, _ = collect(host, shared)
     assert "NAT001" in findings(same(host, path, "check", code=1))
     (end,) = same(host, path, "trace", *FAR[backend.family], code=0)["ends"]
     assert end["fate"] == "source-nat"
+
+
+@pytest.mark.parametrize("backend", backends(Family.IPV4), ids=str)
+def test_prove_says_of_the_file_what_it_says_on_the_host(host: Host, shared: Path, backend: Backend) -> None:
+    docker_host(host, backend)
+    uplink(host)
+    path, _ = collect(host, shared)
     said = same(host, path, "prove", code=0)
     assert [table["corrected"] for table in said["tables"] if table["proofs"]] == [False, True]
 
