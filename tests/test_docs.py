@@ -95,6 +95,24 @@ def test_every_audit_rule_is_in_the_table_of_rules() -> None:
         assert f"| [{path.name[:6]}](rules/{path.name[:6]}.md) |" in table
 
 
+def test_every_schema_is_on_the_page_of_the_json() -> None:
+    page = (ROOT / "docs" / "json.md").read_text()
+    assert [path.name for path in (ROOT / "docs" / "schemas").glob("*.json") if f"(schemas/{path.name})" not in page] == []
+
+
+def test_every_unit_has_the_capabilities_that_the_security_model_says() -> None:
+    rows = (ROOT / "docs" / "security-model.md").read_text().partition("## The units")[2].splitlines()
+    said = {
+        name.strip(): row.split("|")[2] for row in rows if row.startswith("| natfix-") for name in row.split("|")[1].split(",")
+    }
+    units = {path.stem: path.read_text() for path in (ROOT / "systemd").glob("*.service")}
+    assert set(said) == set(units)
+    for name, text in units.items():
+        held = re.search(r"^CapabilityBoundingSet=(.+)$", text, re.MULTILINE)
+        assert set(re.findall(r"[A-Z]+_[A-Z]+", said[name])) == set(held[1].replace("CAP_", "").split() if held else ())
+        assert bool(held) == ("NoNewPrivileges=yes" in text)
+
+
 def _wide() -> dict[str, str]:
     import os  # noqa: PLC0415  (one place)
 
