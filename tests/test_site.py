@@ -99,6 +99,13 @@ def test_a_page_for_each_document_and_each_audit_rule(site: Path) -> None:
     assert made == {path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")}
 
 
+def test_no_list_and_no_table_is_read_as_a_paragraph(pages: dict[Path, Page]) -> None:
+    prose = {path: re.sub(r"<pre.*?</pre>", "", path.read_text(), flags=re.DOTALL) for path in pages}
+    assert [
+        path.name for path, text in prose.items() if re.search(r"<p>(?:(?!</p>).)*?\n(?:- |\d+\. |\|)", text, re.DOTALL)
+    ] == []
+
+
 def test_a_dead_link_ends_the_build(tmp_path: Path) -> None:
     folder = copied(tmp_path)
     (folder / "docs" / "limits.md").write_text("# Limits\n\n[gone](nowhere.md)\n")

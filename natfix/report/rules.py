@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -54,7 +55,7 @@ def explain_lines(kind: AuditRule) -> Iterator[Line]:
 def markdown(kind: AuditRule) -> str:
     """One audit rule as a page of its own."""
     parts = [f"# {kind.id} · {kind.name}", f"{kind.summary}.", _table(kind)]
-    parts += [f"## {title}\n\n{text}" for title, text in _sections(kind)]
+    parts += [f"## {title}\n\n{_parted(text)}" for title, text in _sections(kind)]
     if kind.examples:
         parts.append("## Examples\n\nEach is executed by the tests.")
     parts += [_example(example) for example in kind.examples]
@@ -82,6 +83,11 @@ def _sections(kind: AuditRule) -> Iterator[tuple[str, str]]:
     if kind.false_positives:
         yield "Where it errs", kind.false_positives
     yield "Where this is known from", "\n".join(f"- {each}" for each in kind.references)
+
+
+def _parted(text: str) -> str:
+    """The text with an empty line before each list, without which not every reader of Markdown sees one (CommonMark does)."""
+    return re.sub(r"^(?!- )(\S.*)\n(?=- )", r"\1\n\n", text, flags=re.MULTILINE)
 
 
 def _example_lines(example: Example) -> Iterator[Line]:

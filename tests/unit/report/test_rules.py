@@ -82,6 +82,11 @@ def test_a_page_is_markdown() -> None:
     assert "rules written by" not in markdown(OTHER)
 
 
+def test_a_list_on_a_page_stands_by_itself() -> None:
+    listed = replace(RULE, remediation="Ways out:\n- one,\n  of two lines\n- another\nor none.")
+    assert "\nWays out:\n\n- one,\n  of two lines\n- another\nor none.\n" in markdown(listed)
+
+
 def test_a_table_leads_to_the_pages() -> None:
     assert markdown_table([RULE, OTHER]).splitlines()[2:] == [
         "| [T001](rules/T001.md) | high | docker | A test. | excludes the cluster from the rule |",
