@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from natfix.routing.lease import Attributes, Change, Lease, Snapshot
     from natfix.routing.lease_codec import Entry, decode_attributes, decode_entry, encode_attributes, take_snapshot
     from natfix.routing.leases import LeaseTable
+    from natfix.routing.leftovers import former_tunnels, without_foreign
     from natfix.routing.links import Link, Links, Way
     from natfix.routing.network import NetworkConfig
     from natfix.routing.pool import Pool
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from natfix.routing.state import PROTOCOL, FdbEntry, LinkAddress, Neighbour, NetState, Operation, Route, VxlanDevice
     from natfix.routing.subnet import Subnet
     from natfix.routing.subnet_env import SubnetEnv, render_subnet_env
+    from natfix.routing.union import Union, unite
 
 _HOMES = {
     "allocation": ("Choice", "choose", "fits", "rival"),
@@ -46,6 +48,7 @@ _HOMES = {
     "lease": ("Attributes", "Change", "Lease", "Snapshot"),
     "lease_codec": ("Entry", "decode_attributes", "decode_entry", "encode_attributes", "take_snapshot"),
     "leases": ("LeaseTable",),
+    "leftovers": ("former_tunnels", "without_foreign"),
     "links": ("Link", "Links", "Way"),
     "network": ("NetworkConfig",),
     "pool": ("Pool",),
@@ -53,6 +56,7 @@ _HOMES = {
     "state": ("PROTOCOL", "FdbEntry", "LinkAddress", "Neighbour", "NetState", "Operation", "Route", "VxlanDevice"),
     "subnet": ("Subnet",),
     "subnet_env": ("SubnetEnv", "render_subnet_env"),
+    "union": ("Union", "unite"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -86,6 +90,7 @@ __all__ = [
     "Snapshot",
     "Subnet",
     "SubnetEnv",
+    "Union",
     "Vxlan",
     "VxlanBackend",
     "VxlanDevice",
@@ -97,6 +102,7 @@ __all__ = [
     "diff",
     "encode_attributes",
     "fits",
+    "former_tunnels",
     "forward_rules",
     "masquerade_rules",
     "measure",
@@ -106,6 +112,8 @@ __all__ = [
     "rival",
     "settle_script",
     "take_snapshot",
+    "unite",
+    "without_foreign",
 ]
 
 

@@ -7,6 +7,7 @@ exception: it is deleted first, and all that was on it is put again.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -27,6 +28,9 @@ from natfix.routing.state import (
     VxlanDevice,
 )
 
+# A device as flannel names it, for IPv4 or IPv6 and by its VNI.
+TUNNEL: Final = re.compile(r"flannel(?:-v6)?\.(?P<vni>[0-9]+)")
+
 
 @dataclass(frozen=True, slots=True)
 class Domain:
@@ -45,13 +49,16 @@ class Domain:
 
         flannel puts no name on its routes: theirs is the number that ``ip route add`` uses too. So one counts as flannel's
         only if it looks so in every way: to one host's subnet of the cluster, with a gateway, without a metric, over the
-        right device.
+        right device; or into a tunnel with flannel's name, as flannel leads there, whatever is configured by now.
         """
         if route.protocol == PROTOCOL:
             return True
-        if route.protocol != FLANNEL_PROTOCOL or route.metric or route.gateway is None or route.link not in self.links:
+        if route.protocol != FLANNEL_PROTOCOL or route.metric or route.gateway is None:
             return False
         to = route.destination
+        into_tunnel = route.onlink and route.gateway == to.network_address and TUNNEL.fullmatch(route.link)
+        if route.link not in self.links and not into_tunnel:
+            return False
         return any(to.prefixlen == length and _in(to.network_address, network) for network, length in self.pools)
 
     def holds(self, held: LinkAddress) -> bool:

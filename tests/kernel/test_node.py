@@ -110,6 +110,26 @@ def test_routes_and_peers_are_shown_checked_and_tried(tmp_path: Path) -> None:
         assert (lost.returncode, "no answer from 172.7.22.1" in lost.stdout) == (1, True)
 
 
+def test_after_a_change_to_host_gw_the_tunnel_that_flannel_left_is_taken_away_and_its_route_taken_over(tmp_path: Path) -> None:
+    with street(tmp_path, HOST_GW, 21) as town:
+        (one,) = town.nodes
+        town.lease(22)
+        for number, address in ((1, "172.7.21.0/32"), (7, "192.0.2.1/32")):
+            link = f"flannel.{number}"
+            one.ip("link", "add", link, "type", "vxlan", "id", str(number), "dev", "eth0", "dstport", str(8472 + number))
+            one.ip("address", "add", address, "dev", link)
+            one.ip("link", "set", link, "up")
+        one.ip("route", "add", "172.7.22.0/24", "via", "172.7.22.0", "dev", "flannel.1", "onlink", "proto", "boot")
+        one.start()
+        assert one.routes() == {"172.7.22.0/24": "10.4.7.22 eth0"}
+        until(lambda: "flannel.1:" not in one.ip("link"), lambda: (one.ip("link"), one.entries))
+        assert "flannel.7:" in one.ip("link")
+        assert one.routes("root", "172.7.0.0/16", "table", "main") == {
+            "172.7.21.0/24": "link docker0",
+            "172.7.22.0/24": "10.4.7.22 eth0",
+        }
+
+
 def test_health_is_told_as_flannel_tells_it(tmp_path: Path) -> None:
     with street(tmp_path, HOST_GW, 21) as town:
         (one,) = town.nodes

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from natfix.app.node.forwarding import read_all
 from natfix.app.node.ports import DataPlane
 from natfix.app.node.survey import Survey
 from natfix.app.node.voice import describe
-from natfix.app.node.wanted import entries, place
 from natfix.report.routes import PeerRoutes, RoutesReport, Verdict
 from natfix.routing.backends import Peering
 from natfix.routing.difference import diff, obstacles
 from natfix.routing.lease import Lease
 from natfix.routing.state import NetState, Route
+from natfix.routing.union import entries, place, unite
 
 
 def compare(seen: Survey, plane: DataPlane) -> RoutesReport:
@@ -21,14 +22,13 @@ def compare(seen: Survey, plane: DataPlane) -> RoutesReport:
     Raises:
         HostError: the kernel does not answer.
     """
-    actual = plane.read(seen.config.networks, seen.backend.devices)
+    actual = read_all(plane, seen.backend, seen.links)
     own = seen.backend.own()
-    desired = own
-    for _, peering in seen.peers:
-        desired |= peering.state
+    union = unite(own, [(lease.subnet, peering) for lease, peering in seen.peers])
+    desired = union.state
     kernel = _Kernel(actual, obstacles(actual, desired, seen.backend.domain))
     peers = [kernel.judge(seen.own, Peering(own))] if own != NetState() else []
-    peers += [kernel.judge(lease, peering) for lease, peering in seen.peers]
+    peers += [kernel.judge(lease, union.peers[lease.subnet]) for lease, _ in seen.peers]
     stale = [one.entry for one in diff(actual, desired, seen.backend.domain) if not one.put]
     wanted = {place(entry) for entry in entries(desired)}
     peers += [

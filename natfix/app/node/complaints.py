@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from natfix.app.node.ports import Failure
 from natfix.app.node.voice import Voice, describe
-from natfix.app.node.wanted import place
 from natfix.routing.state import Route
 from natfix.routing.subnet import Subnet
+from natfix.routing.union import place
 
 
 class Complaints:

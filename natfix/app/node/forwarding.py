@@ -27,6 +27,7 @@ from natfix.errors import NatfixError
 from natfix.routing.backends import HostGwBackend, VxlanBackend
 from natfix.routing.difference import diff, obstacles
 from natfix.routing.lease import Change, Lease
+from natfix.routing.leftovers import former_tunnels, without_foreign
 from natfix.routing.links import Links
 from natfix.routing.state import NetState, Network, Operation, Route, VxlanDevice
 from natfix.routing.subnet import Subnet
@@ -221,7 +222,7 @@ class Forwarding:
         start = self._ground.clock()
         self._touched.clear()
         try:
-            actual = self._ground.plane.read(self._backend.networks, self._backend.devices)
+            actual = read_all(self._ground.plane, self._backend, self._links)
             wanted = self._wanted.whole
             operations = self._patient(diff(actual, wanted, self._backend.domain), start)
         except NatfixError as error:
@@ -243,10 +244,11 @@ class Forwarding:
         self.ready = True
 
     def _patient(self, operations: Sequence[Operation], now: float) -> Sequence[Operation]:
-        """What may be done already: nothing that was there before the agent is removed in a hurry."""
+        """What may be done already: nothing that was there before the agent is removed in a hurry but what is made anew."""
         if self._keep_until is None or now >= self._keep_until:
             return operations
-        return [one for one in operations if one.put or isinstance(one.entry, VxlanDevice)]
+        anew = {one.entry.name for one in operations if one.put and isinstance(one.entry, VxlanDevice)}
+        return [one for one in operations if one.put or (isinstance(one.entry, VxlanDevice) and one.entry.name in anew)]
 
     def _do(self, operations: Sequence[Operation], *, whole: bool = False) -> bool:
         """Let the kernel do something; tell whether it refused any of it."""
@@ -268,6 +270,17 @@ class Forwarding:
             self._ground.voice.repaired(count, end - start)
             if self._schedule.repaired(start, end):
                 self._ground.voice.disputed()
+
+
+def read_all(plane: DataPlane, backend: HostBackend, links: Links) -> NetState:
+    """Read what is there: in the network, on the backend's devices, and on tunnels that were left behind.
+
+    Raises:
+        HostError: the kernel does not answer.
+    """
+    former = former_tunnels(links, backend.domain, backend.devices)
+    actual = plane.read(backend.networks, (*backend.devices, *former))
+    return without_foreign(actual, backend.domain, backend.devices) if former else actual
 
 
 def _is_hosts(lease: Lease) -> bool:

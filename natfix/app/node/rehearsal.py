@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from natfix.app.node.forwarding import read_all
 from natfix.app.node.interface import choose_outside
 from natfix.app.node.opening import announced, here_of, previous_subnet
 from natfix.app.node.orders import Orders
@@ -21,6 +22,7 @@ from natfix.routing.difference import diff
 from natfix.routing.network import NetworkConfig
 from natfix.routing.state import Operation
 from natfix.routing.subnet_env import render_subnet_env
+from natfix.routing.union import unite
 
 KERNEL = "routes and tunnels"
 STORE = "lease store"
@@ -65,10 +67,9 @@ def rehearse(ground: Ground, orders: Orders, seed: bytes) -> ChangeResult:
     if subnet is None:
         raise HostError(f"no subnet is left for this host: {measure(config, leases, 0.0).warning}")
     backend = backend_of(config, replace(here, subnet=subnet))
-    desired = backend.own()
-    for lease in leases:
-        desired |= backend.peer(replace(lease, reserved=lease.reserved and not lease.attributes.backend_type), links).state
-    operations = diff(ground.plane.read(config.networks, backend.devices), desired, backend.domain)
+    peers = [replace(lease, reserved=lease.reserved and not lease.attributes.backend_type) for lease in leases]
+    desired = unite(backend.own(), [(lease.subnet, backend.peer(lease, links)) for lease in peers]).state
+    operations = diff(read_all(ground.plane, backend, links), desired, backend.domain)
     written = render_subnet_env(config.networks, subnet, mtu=backend.mtu, ip_masq=orders.ip_masq)
     before = ground.files.read(orders.subnet_file)
     taken = f"+{subnet} for {host.public_ip or host.public_ipv6} ({choice.reason}), over {outside.link}"

@@ -6,55 +6,16 @@ first has it, and the other gets it when that one goes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from typing import Final, TypeAlias
+from collections.abc import Collection, Iterable
+from typing import Final
 
-from natfix.routing.state import Entry, FdbEntry, LinkAddress, Neighbour, NetState, Network, Route, VxlanDevice
+from natfix.routing.state import Entry, NetState, Network, Route
 from natfix.routing.subnet import Subnet
-
-Place: TypeAlias = tuple[object, ...]
+from natfix.routing.union import Place, entries, gather, place
 
 # Comes before every subnet: what this host has whoever its peers are.
 _OWN: Final = None
 _NOTHING: Final = NetState()
-
-
-def place(entry: Entry) -> Place:
-    """Where in the kernel an entry is: another one with the same place is there instead of it."""
-    match entry:
-        case Route():
-            return ("route", entry.destination, entry.metric)
-        case Neighbour():
-            return ("neighbour", entry.link, entry.address)
-        case FdbEntry():
-            return ("fdb", entry.link, entry.mac)
-        case LinkAddress():
-            return ("address", entry.link, entry.address)
-        case VxlanDevice():
-            return ("device", entry.name)
-
-
-def entries(state: NetState) -> Iterator[Entry]:
-    """Everything in a state."""
-    yield from state.devices
-    yield from state.addresses
-    yield from state.fdb
-    yield from state.neighbours
-    yield from state.routes
-
-
-def gather(found: Iterable[Entry]) -> NetState:
-    """A state of entries."""
-    kinds: dict[type[Entry], list[Entry]] = {}
-    for entry in found:
-        kinds.setdefault(type(entry), []).append(entry)
-    return NetState(
-        frozenset(one for one in kinds.get(VxlanDevice, ()) if isinstance(one, VxlanDevice)),
-        frozenset(one for one in kinds.get(LinkAddress, ()) if isinstance(one, LinkAddress)),
-        frozenset(one for one in kinds.get(Route, ()) if isinstance(one, Route)),
-        frozenset(one for one in kinds.get(Neighbour, ()) if isinstance(one, Neighbour)),
-        frozenset(one for one in kinds.get(FdbEntry, ()) if isinstance(one, FdbEntry)),
-    )
 
 
 class Wanted:

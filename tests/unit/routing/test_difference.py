@@ -143,6 +143,27 @@ def test_routes_that_flannel_left_are_taken_over_or_removed() -> None:
     assert obstacles(routes(FLANNEL, stale), routes(DIRECT), DOMAIN) == ()
 
 
+@pytest.mark.parametrize("link", ["flannel.1", "flannel.7", "flannel-v6.1"])
+def test_routes_into_a_tunnel_that_flannel_left_are_taken_over_though_no_tunnel_is_wanted_any_more(link: str) -> None:
+    host_gw = replace(DOMAIN, links=frozenset(("eth0",)))
+    tunnel = replace(ROUTE, link=link, protocol=3)
+    stale = replace(tunnel, destination=ip_network("172.7.23.0/24"), gateway=ip_address("172.7.23.0"))
+    assert diff(routes(tunnel, stale), routes(DIRECT), host_gw) == (put(DIRECT, tunnel), delete(stale))
+    assert obstacles(routes(tunnel), routes(DIRECT), host_gw) == ()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(ROUTE, protocol=3, link="flannel1"),
+        replace(ROUTE, protocol=3, link="flannel.1", onlink=False),
+        replace(ROUTE, protocol=3, link="flannel.1", gateway=ip_address("172.7.22.1")),
+    ],
+)
+def test_a_route_into_what_only_looks_like_flannel_s_tunnel_is_left(other: Route) -> None:
+    assert diff(routes(other), NetState(), replace(DOMAIN, links=frozenset(("eth0",)))) == ()
+
+
 @pytest.mark.parametrize(
     "other",
     [

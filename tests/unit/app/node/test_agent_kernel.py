@@ -1,14 +1,24 @@
 """The agent on twins: what the kernel has follows the leases, whatever happens to the kernel and its devices."""
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network, ip_interface
+from ipaddress import IPv4Address, IPv4Network, ip_address, ip_interface
 
 from natfix.errors import HostError
 from natfix.host.memory.data_plane import MemoryDataPlane
 from natfix.host.memory.leases import MemoryLeaseStore
 from natfix.routing.lease import Attributes
 from natfix.routing.links import Link, Links, Way
-from natfix.routing.state import FLANNEL_PROTOCOL, Entry, NetState, Operation, Route
+from natfix.routing.state import (
+    FLANNEL_PROTOCOL,
+    Entry,
+    FdbEntry,
+    LinkAddress,
+    Neighbour,
+    NetState,
+    Operation,
+    Route,
+    VxlanDevice,
+)
 from tests.unit.app.node.stage import (
     DIRECT,
     HOST,
@@ -40,6 +50,51 @@ def test_what_was_left_behind_goes_after_the_grace_period_and_what_is_anothers_s
     assert stage.routes() == {direct_route(22), *foreign}
     assert not any(not one.put and one.entry == kept for batch in stage.plane.batches for one in batch)
     assert stage.told("node-removed") == ["2 entries that no lease wants were removed"]
+
+
+def left_tunnel(vni: int) -> NetState:
+    """What flannel with vxlan left on this host."""
+    name = f"flannel.{vni}"
+    mac = "0e:00:00:00:00:16"
+    hop = ip_address("172.7.22.0")
+    return NetState(
+        frozenset([VxlanDevice(name, vni, "eth0", ip_address("10.4.7.21"), 8472, 1450, "0e:00:00:00:00:15")]),
+        frozenset([LinkAddress(name, ip_interface("172.7.21.0/32"))]),
+        frozenset([Route(IPv4Network("172.7.22.0/24"), hop, name, onlink=True, protocol=FLANNEL_PROTOCOL)]),
+        frozenset([Neighbour(name, hop, mac)]),
+        frozenset([FdbEntry(name, mac, ip_address("10.4.7.22"))]),
+    )
+
+
+def test_after_a_change_from_vxlan_to_host_gw_flannel_s_tunnel_gives_its_route_and_goes_after_the_grace_period() -> None:
+    stage = Stage()
+    stage.join(22)
+    stage.plane.state = left_tunnel(1)
+    player = play(stage)
+    assert stage.routes() == {direct_route(22)}
+    assert stage.plane.state.devices == left_tunnel(1).devices
+    player.play(31)
+    assert stage.plane.state == NetState(routes=frozenset({direct_route(22)}))
+
+
+def test_after_a_change_of_the_vni_the_old_tunnel_goes_and_the_new_one_stays() -> None:
+    stage = Stage(store=MemoryLeaseStore(VXLAN))
+    stage.join(22, vxlan(22))
+    stage.plane.state = left_tunnel(7)
+    player = play(stage)
+    assert {device.name for device in stage.plane.state.devices} == {"flannel.1", "flannel.7"}
+    player.play(31)
+    assert {device.name for device in stage.plane.state.devices} == {"flannel.1"}
+    assert {route.link for route in stage.routes()} == {"flannel.1"}
+
+
+def test_a_tunnel_that_somebody_leads_a_route_into_stays() -> None:
+    stage = Stage()
+    foreign = Route(IPv4Network("172.7.9.0/24"), ip_address("172.7.9.0"), "flannel.1", onlink=True, protocol=4)
+    stage.plane.state = left_tunnel(1) | NetState(routes=frozenset({foreign}))
+    play(stage).play(31)
+    assert stage.routes() == {foreign}
+    assert stage.plane.state == replace(left_tunnel(1), routes=frozenset({foreign}))
 
 
 def test_a_foreign_route_in_the_way_stays_and_is_told_and_its_place_is_taken_when_it_goes() -> None:

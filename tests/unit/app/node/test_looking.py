@@ -117,3 +117,13 @@ def test_a_host_without_its_bridge_has_nothing_to_try_from() -> None:
     stage.store.create(subnet(21), host_gw(21), seconds=60)
     with pytest.raises(HostError, match=r"does not have 172\.7\.21\.1"):
         verify(survey(stage.store, stage.plane, WISH), MemoryProber(), port=0, count=1)
+
+
+def test_two_hosts_with_one_tunnel_mac_are_told_and_the_first_is_right() -> None:
+    stage = Stage(store=MemoryLeaseStore(VXLAN))
+    stage.join(22, vxlan(22, mac=0x99))
+    stage.join(23, vxlan(23, mac=0x99))
+    play(stage)
+    assert verdicts(stage) == {"172.7.21.0/24": "right", "172.7.22.0/24": "right", "172.7.23.0/24": "unreachable"}
+    (note,) = looked(stage).peers[2].notes
+    assert "has the same tunnel MAC 0e:00:00:00:00:99 as the host with 172.7.22.0/24" in note

@@ -6,9 +6,10 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natfix.app.node.wanted import Wanted, entries, place
+from natfix.app.node.wanted import Wanted
 from natfix.routing.state import Entry, FdbEntry, LinkAddress, Neighbour, NetState, Route, VxlanDevice
 from natfix.routing.subnet import Subnet
+from natfix.routing.union import entries, place
 
 DEVICE = VxlanDevice("flannel.1", 1, "eth0", IPv4Address("10.4.7.21"), 8472, 1450, "0e:00:00:00:00:21")
 OWN = NetState(
