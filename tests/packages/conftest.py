@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.packages.sources import EPOCH
 from tools.wheels import build, fetch
-
-EPOCH = 1_750_000_000
 
 
 @pytest.fixture(scope="session")
