@@ -27,6 +27,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_opens_without_complaints_asks_nobody_else_and_fits(browser: Tab, page: str, view: View) -> None:
     browser.show(f"{ADDRESS}/{page}.html", view)
+    dark = browser.run("document.body.getAttribute('data-md-color-scheme')") == "slate"
+    assert dark == (view.scheme == "dark")
     complaints = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded", "Network.loadingFailed")
     assert browser.told(*complaints) == []
     asked = {each["request"]["url"] for each in browser.told("Network.requestWillBeSent")}
