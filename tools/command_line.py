@@ -106,7 +106,8 @@ def _parameters(command: Any, context: Any) -> Iterator[Parameter]:  # noqa: ANN
         option = one.param_type_name == "option"
         flag = option and (one.is_flag or one.count)
         yield Parameter(
-            names=(*one.opts, *one.secondary_opts) if option else (),
+            # --help and its short form come in the order of a set.
+            names=(*sorted(one.opts, key=lambda name: (len(name), name)), *one.secondary_opts) if option else (),
             shown=record[0],
             text=" ".join(record[1].split()),
             choices=tuple(map(str, getattr(one.type, "choices", ()))),

@@ -13,8 +13,9 @@ from tests.machine.conftest import Images
 from tests.machine.machines.pair import CLUSTER, DockerHost
 from tests.machine.machines.patience import eventually
 from tests.machine.machines.wire import wire
-from tests.packages.sources import EPOCH, copy_tree
+from tests.packages.sources import EPOCH
 from tools import debian, wheels
+from tools.release import copy_tree
 
 pytestmark = [pytest.mark.machine("systemd-nspawn", "debootstrap", "setpriv", "lintian"), pytest.mark.slow]
 
@@ -133,10 +134,3 @@ def test_lintian_finds_no_error(packages: dict[str, Path]) -> None:
     command = ["lintian", "--allow-root", "--no-cfg", "--fail-on=error", str(packages["new"])]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_two_builds_from_different_folders_are_the_same_bytes(packages: dict[str, Path], tmp_path: Path) -> None:
-    made = sorted(packages["new"].parent.glob("*.whl")) + sorted((packages["new"].parent.parent / "wheels").glob("*.whl"))
-    again = debian.build(debian.Release(tuple(made), EPOCH), tmp_path)
-    assert again.name == packages["new"].name
-    assert again.read_bytes() == packages["new"].read_bytes()
