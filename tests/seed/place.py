@@ -30,6 +30,7 @@ mkdir /mnt/root /mnt/upper /mnt/work
 mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work none /mnt/root
 for folder in /dev /sys "$@"; do mkdir -p /mnt/root$folder; mount --rbind $folder /mnt/root$folder; done
 for folder in run tmp var/lib; do mount -t tmpfs none /mnt/root/$folder; done
+for folder in $COVERED; do mkdir -p "/mnt/root$folder"; mount --bind "$folder" "/mnt/root$folder"; done
 cd /mnt/root
 pivot_root . mnt
 mount -t proc proc /proc
@@ -160,7 +161,8 @@ def place(name: str, address: str) -> Iterator[Place]:
     unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
     words = [*unshare, "sh", "-c", _SETUP, "sh", *_elsewhere()]
     netns = f"natfix-{name}-{os.getpid()}"
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as init:
+    environment = {**os.environ, "COVERED": " ".join(_covered())}
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as init:
         assert init.stdin
         assert init.stdout
         pid = 0
@@ -178,6 +180,12 @@ def place(name: str, address: str) -> Iterator[Place]:
             with suppress(AssertionError):
                 command("ip", "netns", "delete", netns)
             remove_cgroups(f"natfix-seed-{pid}")
+
+
+def _covered() -> list[str]:
+    """Where natfix and its Python lie, as far as the host's own empty folders would hide them: a checkout may lie in /tmp."""
+    needed = dict.fromkeys((Path(__file__).parents[2], Path(sys.prefix), Path(sys.base_prefix)))
+    return [str(folder) for folder in needed if any(folder.is_relative_to(each) for each in ("/run", "/tmp", "/var/lib"))]  # noqa: S108
 
 
 def until(holds: Callable[[], object], complaint: Callable[[], object] = lambda: "it did not happen") -> None:
