@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -84,11 +85,30 @@ def test_where_nobody_started_natfix_nobody_is_told() -> None:
     tell_everything(notifier)
 
 
-def test_a_manager_that_cannot_be_told_is_an_error_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "systemd.daemon", None)
-    with pytest.raises(HostError, match="systemd-python is not installed") as error:
-        open_notifier({"NOTIFY_SOCKET": "/run/systemd/notify"})
-    assert "apt-get install python3-systemd" in str(error.value)
+def test_a_manager_may_listen_where_there_is_no_path() -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(f"\0natfix-test-{os.getpid()}")
+        listener.settimeout(5)
+        open_notifier({"NOTIFY_SOCKET": f"@natfix-test-{os.getpid()}"}).ready("right")
+        assert listener.recv(4096) == b"READY=1\nSTATUS=right"
+
+
+def test_a_manager_that_is_gone_stops_nobody(tmp_path: Path) -> None:
+    tell_everything(open_notifier({"NOTIFY_SOCKET": str(tmp_path / "nowhere")}))
+
+
+def test_a_manager_that_does_not_read_holds_nobody_up_for_long(manager: Callable[[], list[str]]) -> None:
+    notifier = open_notifier()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as flood, contextlib.suppress(BlockingIOError):
+        flood.settimeout(0)
+        while True:
+            flood.sendto(b"full", os.environ["NOTIFY_SOCKET"])
+    begun = time.monotonic()
+    notifier.status("lost")
+    assert 0.5 < time.monotonic() - begun < 10
+    assert set(manager()) == {"full"}
+    notifier.status("heard")
+    assert manager() == ["STATUS=heard"]
 
 
 def test_an_entry_is_one_line_of_json() -> None:

@@ -1,28 +1,34 @@
-"""The service manager, told by way of systemd-python: sd_notify(3)."""
+"""The service manager, told as sd_notify(3) describes it.
+
+That page asks programs to speak its few words themselves where a library would be one more thing to need: python3-systemd
+exists for a distribution's own Python alone, which is too old for natfix on RHEL and its likes.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import time
-from collections.abc import Callable, Mapping
-from importlib import import_module
+from collections.abc import Mapping
+from typing import Final
 
 from natfix.app.watch_ports import Notifier
-from natfix.errors import HostError
 
-Notify = Callable[[str], object]
+# Seconds that a manager which does not read may hold natfix up.
+_PATIENCE: Final = 1.0
 
 
 class SystemdNotifier(Notifier):
     """The service manager that set NOTIFY_SOCKET.
 
     Args:
-        notify: systemd.daemon.notify.
+        address: what NOTIFY_SOCKET says: a path, or @ and a name that is none (unix(7), abstract).
         patience: seconds in which it wants to hear that natfix lives; None when it does not care.
     """
 
-    def __init__(self, notify: Notify, patience: float | None = None) -> None:
-        self._notify = notify
+    def __init__(self, address: str, patience: float | None = None) -> None:
+        self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self._patience = patience
 
     @property
@@ -51,6 +57,12 @@ class SystemdNotifier(Notifier):
         """Say that natfix ends."""
         self._notify("STOPPING=1")
 
+    def _notify(self, news: str) -> None:
+        """Send news. That a manager is gone, or does not read, keeps no rule wrong: it notices by its own watchdog."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
+            manager.settimeout(_PATIENCE)
+            manager.sendto(news.encode(), self._address)
+
 
 class NoNotifier(Notifier):
     """Nobody started natfix who wants to know."""
@@ -74,22 +86,10 @@ class NoNotifier(Notifier):
 
 
 def open_notifier(environment: Mapping[str, str] | None = None) -> Notifier:
-    """The service manager that started natfix, if one did.
-
-    Raises:
-        HostError: it waits for news, and systemd-python, which tells them, is not installed.
-    """
+    """The service manager that started natfix, if one did."""
     told = os.environ if environment is None else environment
-    if not told.get("NOTIFY_SOCKET"):
-        return NoNotifier()
-    try:
-        notify: Notify = import_module("systemd.daemon").notify
-    except ImportError as error:
-        raise HostError(
-            "this service is Type=notify, and systemd-python is not installed, so systemd would wait in vain",
-            hint="Install it: apt-get install python3-systemd, dnf install python3-systemd, or pip install 'natfix[systemd]'.",
-        ) from error
-    return SystemdNotifier(notify, _patience(told))
+    address = told.get("NOTIFY_SOCKET", "")
+    return SystemdNotifier(address, _patience(told)) if address else NoNotifier()
 
 
 def _patience(told: Mapping[str, str]) -> float | None:
