@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
+from natfix.app import metrics
 from natfix.app.judgement import Correction
+from natfix.app.metrics import Meter
 from natfix.app.ports import Backend, Clock
 from natfix.app.vigil import Fight
-from natfix.app.watch_ports import Chronicle, Entry, Level, Meter, Notifier
+from natfix.app.watch_ports import Chronicle, Entry, Level, Notifier
 from natfix.app.watch_state import StateFile, WatchState
 from natfix.errors import NatfixError
 from natfix.report.changes import LeftAlone
@@ -93,6 +95,7 @@ class Ledger:
 
     def started(self) -> None:
         """The watcher begins."""
+        self._settings(usable=True)
         self._tell("started", f"natfix watches this host (pid {self._state.pid})", {"pid": self._state.pid})
 
     def stopped(self) -> None:
@@ -104,14 +107,18 @@ class Ledger:
     def reloaded(self) -> None:
         """The settings were read again."""
         self._told.clear()
+        self._settings(usable=True)
         self._tell("reloaded", "natfix has read its settings again")
 
     def kept(self, error: NatfixError) -> None:
         """The new settings were wrong, and the old ones are kept."""
+        self._settings(usable=False)
+        self._audience.meter.add(metrics.ERRORS, type(error).__name__)
         self._tell("refused", f"the settings are refused, and the old ones kept: {error.message}", _why(error), "error")
 
     def lost(self, variant: str) -> None:
         """Events were lost, and everything is looked at."""
+        self._audience.meter.add(metrics.OVERRUNS)
         self._tell(
             "lost", f"more happened in {variant} than the kernel could tell; natfix looks at everything", level="warning"
         )
@@ -147,11 +154,14 @@ class Ledger:
         """A table was looked at."""
         self._changed |= self._findings.get(str(backend)) != findings
         self._findings[str(backend)] = findings
+        self._audience.meter.put(metrics.FINDINGS, findings, str(backend))
+        self._audience.meter.add(metrics.CORRECTIONS, str(backend), number=0)
 
     def corrected(self, backend: Backend, correction: Correction, done: Done) -> None:
         """A rule was corrected."""
         micros, look = round(done.seconds * 1_000_000), round(done.look * 1_000_000)
-        self._audience.meter.corrected(str(backend), done.seconds)
+        self._audience.meter.add(metrics.CORRECTIONS, str(backend))
+        self._audience.meter.observe(metrics.CORRECTION_SECONDS, done.seconds, str(backend))
         self._state.corrections += 1
         self._state.last = f"{self._time()} {correction.kind}"
         self._changed = True
@@ -201,8 +211,14 @@ class Ledger:
         """A file that is loaded at boot has the correction."""
         self._tell("saved", f"saved for the next boot: {path}", {"path": path, "change": change})
 
+    def guard(self, *, wanted: bool, standing: bool) -> None:
+        """How the guard is."""
+        self._audience.meter.put(metrics.GUARD_WANTED, wanted)
+        self._audience.meter.put(metrics.GUARD_STANDING, standing)
+
     def guarded(self) -> None:
         """The guard was put back."""
+        self._audience.meter.add(metrics.GUARD_RESTORED)
         self._tell("guarded", "put the guard back, which somebody had taken away or which lacked a subnet")
 
     def all_saved(self) -> None:
@@ -235,11 +251,26 @@ class Ledger:
     def report(self) -> None:
         """Put down what holds now, where that is something new."""
         try:
-            self._audience.meter.looked(self._findings, len(self._fights))
+            self._measure()
         except NatfixError as error:
             self.remark(error, "the metrics are not up to date")
         if self._changed:
             self._publish()
+
+    def _measure(self) -> None:
+        meter, state = self._audience.meter, self._state
+        meter.stamp(metrics.LAST_LOOK)
+        meter.put(metrics.LOOK_SUCCESSFUL, not state.refused)
+        meter.put(metrics.FIGHTS, len(self._fights))
+        meter.put(metrics.LEFT_ALONE, len(self._left))
+        meter.put(metrics.UNSAVED, bool(state.unsaved))
+        meter.put(metrics.UNRECORDED, bool(state.unrecorded))
+        meter.publish()
+
+    def _settings(self, *, usable: bool) -> None:
+        self._audience.meter.put(metrics.SETTINGS_READ, usable)
+        if usable:
+            self._audience.meter.stamp(metrics.SETTINGS_TIME)
 
     def _publish(self) -> None:
         self._changed = False
@@ -252,7 +283,8 @@ class Ledger:
             self.remark(error, "natfix status will not show this watcher as it is")
 
     def _once(self, message: str, error: NatfixError, level: Level) -> None:
-        """Tell what is the same at every look only once."""
+        """Tell what is the same at every look only once; count it each time."""
+        self._audience.meter.add(metrics.ERRORS, type(error).__name__)
         if message not in self._told:
             self._told.add(message)
             self._tell("refused", message, _why(error), level)

@@ -19,7 +19,7 @@ from typing import Final
 
 from natfix.app.apply import apply_change
 from natfix.app.check import UNKNOWN_CLUSTER_HINT
-from natfix.app.guard import ensure
+from natfix.app.guard import ensure, remembered
 from natfix.app.judgement import Correction, Judge, Verdict
 from natfix.app.ledger import Done, Ledger
 from natfix.app.machine import Machine
@@ -29,7 +29,7 @@ from natfix.app.ports import Backend, Rewritten, Variant
 from natfix.app.undone import Reminder
 from natfix.app.vigil import Patience, Vigil
 from natfix.app.watch_ports import Event, WatchedStore, WatchedTables
-from natfix.errors import BusyError, ConflictError, HostError, NatfixError, RolledBackError, UsageError
+from natfix.errors import BusyError, ConflictError, HostError, NatfixError, RolledBackError, UnsupportedError, UsageError
 from natfix.ruleset import Ruleset, Table
 
 VERB: Final = "watch"
@@ -270,8 +270,13 @@ class Pursuit:
         if not (sure or (self._guarded and "nft" in variants)):
             return
         machine = replace(self._field.machine, stores=tuple(self._field.tables.active()))
-        report = ensure(machine, self._situation.wishes.clusters)
+        try:
+            report = ensure(machine, self._situation.wishes.clusters)
+        except (HostError, UnsupportedError):
+            self._ledger.guard(wanted=bool(remembered(machine.history)), standing=False)
+            raise
         self._guarded = report.wanted
+        self._ledger.guard(wanted=report.wanted, standing=report.wanted and report.right)
         if report.done:
             self._ledger.guarded()
 

@@ -155,19 +155,3 @@ class Notifier(Protocol):
     def stopping(self) -> None:
         """Say that natfix ends."""
         ...
-
-
-class Meter(Protocol):
-    """Numbers for a monitoring system."""
-
-    def corrected(self, backend: str, seconds: float) -> None:
-        """Count a correction that was in the kernel *seconds* after its cause was heard of."""
-        ...
-
-    def looked(self, findings: Mapping[str, int], fights: int) -> None:
-        """Note that the rules were looked at now: for each backend the findings left, and how many rules are fought over.
-
-        Raises:
-            HostError: the numbers cannot be published.
-        """
-        ...

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from natfix.cli import node_wiring, wiring
 
 if TYPE_CHECKING:
+    from natfix.app.metrics import Meter
     from natfix.app.node.clearing import Place
     from natfix.app.node.health import Health
     from natfix.app.node.interface import InterfaceWish
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from natfix.app.node.verify import Prober
     from natfix.app.node.voice import Voice
     from natfix.cli.store_options import StoreOrders
+    from natfix.host.metrics.meter import PrometheusMeter
     from natfix.report.changes import ChangeResult
     from natfix.routing.network import NetworkConfig
     from natfix.routing.state import Network
@@ -39,6 +41,7 @@ class AgentOrders:
         health: where health is told, ``(address, port)``; None for nowhere.
         docker: whether Docker is given its subnet, and its rule corrected.
         docker_restart: the command that restarts it.
+        metrics_textfile: where numbers are written for node_exporter; empty for nowhere.
     """
 
     node: Orders
@@ -48,6 +51,7 @@ class AgentOrders:
     health: tuple[str, int] | None
     docker: bool
     docker_restart: tuple[str, ...]
+    metrics_textfile: str = ""
 
 
 def run_agent(orders: AgentOrders) -> None:
@@ -61,19 +65,21 @@ def run_agent(orders: AgentOrders) -> None:
     from natfix.app.node.agent import Agent  # noqa: PLC0415
     from natfix.app.node.follow import PlaneFollower, StoreFollower  # noqa: PLC0415
     from natfix.app.node.health import Health  # noqa: PLC0415
+    from natfix.app.node.metrics import STORE_CONTACT  # noqa: PLC0415
     from natfix.app.node.opening import open_node  # noqa: PLC0415
+    from natfix.host.metrics.meter import NoMeter  # noqa: PLC0415
     from natfix.host.processes import rename_this  # noqa: PLC0415
 
     # natfix check finds the cluster by the agent's subnet.env, also when it was started as python -m natfix.
     rename_this("natfix")
-    inbox = _inbox()
+    inbox, meter = _inbox(), _meter(orders)
     holder: list[Callable[[], Health]] = [lambda: Health(missing="no lease yet")]
 
     def look() -> Health:
         return holder[-1]()
 
-    with _signals(inbox), _told(orders, look):
-        site = _site(orders, inbox)
+    with _signals(inbox), _told(orders, look, meter):
+        site = _site(orders, inbox, meter or NoMeter())
         seed = _seed()
         opened = open_node(site, orders.node, seed)
         if opened is None:
@@ -82,7 +88,9 @@ def run_agent(orders: AgentOrders) -> None:
         plane = PlaneFollower(site.plane, inbox.put, _fraction)
         agent = Agent(site, orders.node, opened, seed)
         holder.append(agent.health)
-        store = StoreFollower(node_wiring.lease_store(orders.store), inbox.put, _fraction)
+        store = StoreFollower(
+            node_wiring.lease_store(orders.store), inbox.put, _fraction, lambda: site.voice.meter.stamp(STORE_CONTACT)
+        )
         _start(plane.run, store.run, _broken(inbox))
         try:
             agent.run()
@@ -183,20 +191,40 @@ def _signals(inbox: Inbox) -> Iterator[None]:
 
 
 @contextmanager
-def _told(orders: AgentOrders, look: Callable[[], Health]) -> Iterator[None]:
+def _told(orders: AgentOrders, look: Callable[[], Health], meter: PrometheusMeter | None) -> Iterator[None]:
     if orders.health is None:
         yield
         return
     from natfix.host.health import HealthServer  # noqa: PLC0415
 
-    server = HealthServer(*orders.health, look)
+    server = HealthServer(*orders.health, look, meter)
     try:
         yield
     finally:
         server.close()
 
 
-def _site(orders: AgentOrders, inbox: Inbox) -> Site:
+def _meter(orders: AgentOrders) -> PrometheusMeter | None:
+    """The numbers, if anybody can read them; health is told also where prometheus-client is not installed."""
+    if not (orders.health or orders.metrics_textfile):
+        return None
+    from natfix.app.node.metrics import NODE_METRICS, READY, STORE_UP  # noqa: PLC0415
+    from natfix.errors import HostError  # noqa: PLC0415
+    from natfix.host.metrics.meter import PrometheusMeter  # noqa: PLC0415
+
+    try:
+        meter = PrometheusMeter(NODE_METRICS, "node", orders.metrics_textfile)
+    except HostError:
+        if orders.metrics_textfile:
+            raise
+        return None
+    # While it waits for its store or its lease: so it is, and whoever asks shall hear it.
+    meter.put(READY, 0)
+    meter.put(STORE_UP, 0)
+    return meter
+
+
+def _site(orders: AgentOrders, inbox: Inbox, meter: Meter) -> Site:
     import os  # noqa: PLC0415
     import random  # noqa: PLC0415
     import time  # noqa: PLC0415
@@ -209,7 +237,7 @@ def _site(orders: AgentOrders, inbox: Inbox) -> Site:
     from natfix.host.worker import Worker  # noqa: PLC0415
 
     os.makedirs(os.path.dirname(orders.node.subnet_file) or ".", 0o755, exist_ok=True)  # noqa: PTH103, PTH120
-    voice = Voice(open_chronicle(), open_notifier())
+    voice = Voice(open_chronicle(), open_notifier(), meter)
     aside = Worker("connections", _broken(inbox))
     return Site(
         store=node_wiring.lease_store(orders.store),

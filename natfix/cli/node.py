@@ -71,6 +71,9 @@ def node(
     docker_restart: Annotated[
         str, _own_option("--docker-restart", "How Docker is restarted.", "COMMAND")
     ] = "systemctl restart docker.service",
+    metrics_textfile: Annotated[
+        str, _own_option("--metrics-textfile", "Write metrics for node_exporter's textfile collector to this file.", "PATH")
+    ] = "",
     count: Annotated[int, _own_option("--count", "verify: pings for each peer.", min=1, max=100)] = 3,
     output: options.OutputFormat = Format.TEXT,
     dry_run: Annotated[
@@ -110,7 +113,8 @@ def node(
 
         tell(rehearsed(store, orders), output)
         return
-    run_agent(AgentOrders(orders, store, rules, iptables_resync, health, docker, tuple(shlex.split(docker_restart))))
+    restart = tuple(shlex.split(docker_restart))
+    run_agent(AgentOrders(orders, store, rules, iptables_resync, health, docker, restart, metrics_textfile))
 
 
 def wish_of(

@@ -28,18 +28,25 @@ class Reports(NamedTuple):
     files: tuple[tuple[ReportFormat, str], ...]
 
     @classmethod
-    def wanted(cls, printed: ReportFormat, outputs: Sequence[str], sources: Sequence[str]) -> Reports:
+    def wanted(cls, printed: ReportFormat, outputs: Sequence[str], sources: Sequence[str], metrics: str = "") -> Reports:
         """Read ``--output FORMAT=FILE``.
+
+        Args:
+            printed: the form for standard output.
+            outputs: what was asked for.
+            sources: what is looked at.
+            metrics: a file that is written beside them; empty for none.
 
         Raises:
             UsageError: one is no such pair, names no form, or a file that another one names or that is itself looked at.
         """
         files = tuple(map(_pair, outputs))
         taken = {os.path.realpath(source) for source in sources if source != wiring.STDIN}
-        for _, path in files:
+        named = [*(("--output", path) for _, path in files), *([("--metrics-textfile", metrics)] if metrics else [])]
+        for option, path in named:
             place = os.path.realpath(path)
             if place in taken:
-                raise UsageError(f"--output: {path} is another output, or what is looked at", hint="Name another file.")
+                raise UsageError(f"{option}: {path} is another output, or what is looked at", hint="Name another file.")
             taken.add(place)
         return cls(printed, files)
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from natfix.cli.wiring import all_clusters, catalogue, machine
 
 if TYPE_CHECKING:
+    from natfix.app.metrics import Meter
     from natfix.app.pursuit import Situation
     from natfix.app.watch import Watch
-    from natfix.app.watch_ports import Meter
     from natfix.cli.watch import WatchOrders
 
 _URGENT = -15  # As in systemd/natfix-watch.service, for supervisor and others who start the watcher.
@@ -100,11 +100,14 @@ def _situate(orders: WatchOrders) -> Situation:
 
 
 def _meter(orders: WatchOrders) -> Meter:
-    from natfix.host.watch.meter import NoMeter, PrometheusMeter, serve  # noqa: PLC0415
+    from natfix.host.metrics.meter import NoMeter, PrometheusMeter  # noqa: PLC0415
 
     if not (orders.metrics_listen or orders.metrics_textfile):
         return NoMeter()
-    meter = PrometheusMeter(orders.metrics_textfile)
+    from natfix.app.metrics import WATCH_METRICS  # noqa: PLC0415
+    from natfix.host.metrics.serving import serve  # noqa: PLC0415
+
+    meter = PrometheusMeter(WATCH_METRICS, "watch", orders.metrics_textfile)
     if orders.metrics_listen:
         serve(meter, orders.metrics_listen)
     return meter

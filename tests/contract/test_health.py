@@ -6,17 +6,20 @@ from collections.abc import Iterator
 import pytest
 
 from natfix.app.node.health import Health
+from natfix.app.node.metrics import NODE_METRICS, PEERS
 from natfix.errors import HostError
 from natfix.host.health import HealthServer
+from natfix.host.metrics.meter import PrometheusMeter
 
 
 class Told:
     """A server, and what it is to say."""
 
-    def __init__(self, address: str) -> None:
-        self.health = Health(numbers={"peers": 3, "store_up": 1.0})
+    def __init__(self, address: str, *, measured: bool = True) -> None:
+        self.health = Health()
+        self.meter = PrometheusMeter(NODE_METRICS, "node")
         self.address = address
-        self.server = HealthServer(address, 0, lambda: self.health)
+        self.server = HealthServer(address, 0, lambda: self.health, self.meter if measured else None)
 
     def ask(self, path: str) -> tuple[int, str]:
         connection = http.client.HTTPConnection(self.address, self.server.port, timeout=30)
@@ -44,7 +47,10 @@ def test_flannels_paths_say_alive_and_ready(told: Told) -> None:
 
 
 def test_numbers_are_told_and_who_asks_is_told_its_address(told: Told) -> None:
-    assert told.ask("/metrics") == (200, "natfix_node_peers 3\nnatfix_node_store_up 1\n")
+    told.meter.put(PEERS, 3)
+    status, page = told.ask("/metrics")
+    assert status == 200
+    assert "\nnatfix_node_peers 3.0\n" in page
     assert told.ask("/seen") == (200, f"{told.address}\n")
     assert told.ask("/")[0] == 404
 
@@ -52,6 +58,17 @@ def test_numbers_are_told_and_who_asks_is_told_its_address(told: Told) -> None:
 def test_a_port_that_is_taken_is_refused(told: Told) -> None:
     with pytest.raises(HostError, match=f"health cannot be told on {told.address} port {told.server.port}"):
         HealthServer(told.address, told.server.port, lambda: told.health)
+
+
+def test_an_agent_without_prometheus_client_says_what_is_missing() -> None:
+    told = Told("127.0.0.1", measured=False)
+    try:
+        status, page = told.ask("/metrics")
+        assert status == 501
+        assert "pip install 'natfix[metrics]'" in page
+        assert told.ask("/healthz")[0] == 200
+    finally:
+        told.server.close()
 
 
 def test_nobody_answers_after_the_end(told: Told) -> None:

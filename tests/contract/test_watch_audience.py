@@ -1,4 +1,4 @@
-"""Whom the watcher tells: the service manager, the journal or standard output, the monitoring."""
+"""Whom the watcher tells: the service manager, the journal or standard output."""
 
 import contextlib
 import json
@@ -6,7 +6,6 @@ import os
 import socket
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,8 @@ from typing import Any
 import pytest
 
 from natfix.app.watch_ports import Entry, Notifier
-from natfix.errors import HostError, UsageError
 from natfix.host.memory.watch import MemoryNotifier
 from natfix.host.watch.chronicle import MESSAGE_IDS, JournalChronicle, LineChronicle, open_chronicle
-from natfix.host.watch.meter import PrometheusMeter, parse_address, serve
 from natfix.host.watch.notifier import NoNotifier, open_notifier
 
 ENTRY = Entry(
@@ -211,45 +208,3 @@ def test_the_journal_is_used_where_standard_output_leads_to_it(monkeypatch: pyte
     assert isinstance(open_chronicle({}), LineChronicle)
     monkeypatch.setitem(sys.modules, "systemd.journal", None)
     assert isinstance(open_chronicle(here), LineChronicle)
-
-
-def test_metrics_are_in_the_file_and_on_the_address(tmp_path: Path) -> None:
-    path = tmp_path / "natfix.prom"
-    meter = PrometheusMeter(str(path))
-    server = serve(meter, "127.0.0.1:49735")
-    try:
-        meter.looked({"iptables-nft": 2}, 1)
-        meter.corrected("iptables-nft", 0.004)
-        meter.looked({"iptables-nft": 0}, 0)
-        with urllib.request.urlopen("http://127.0.0.1:49735/metrics", timeout=5) as answer:
-            served = answer.read().decode()
-        assert path.read_text() == served
-        for line in (
-            'natfix_corrections_total{backend="iptables-nft"} 1.0',
-            'natfix_correction_seconds_bucket{backend="iptables-nft",le="0.005"} 1.0',
-            'natfix_findings{backend="iptables-nft"} 0.0',
-            "natfix_fights 0.0",
-        ):
-            assert line in served
-    finally:
-        server.socket.shutdown(socket.SHUT_RDWR)
-        server.socket.close()
-
-
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match="cannot be written"):
-        PrometheusMeter(str(tmp_path / "none" / "natfix.prom")).looked({}, 0)
-
-
-@pytest.mark.parametrize("text", ["9735", ":9735", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:0", "127.0.0.1:70000"])
-def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="no address"):
-        parse_address(text)
-
-
-def test_an_address_that_is_taken_is_told() -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        with pytest.raises(HostError, match="cannot be served"):
-            serve(PrometheusMeter(), f"127.0.0.1:{other.getsockname()[1]}")

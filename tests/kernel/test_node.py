@@ -139,7 +139,7 @@ def test_health_is_told_as_flannel_tells_it(tmp_path: Path) -> None:
         assert one.asks("/healthz") == "200 natfix is running\n"
         town.server.start()
         until(lambda: one.asks("/readyz") == "200 natfix is ready\n", lambda: one.entries)
-        assert "natfix_node_store_up 1\n" in one.asks("/metrics")
+        assert "natfix_node_store_up 1.0\n" in one.asks("/metrics")
 
 
 def test_a_host_beside_the_flannel_of_2019_leases_in_etcds_v2_store(tmp_path: Path) -> None:

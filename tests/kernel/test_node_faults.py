@@ -73,7 +73,7 @@ def test_etcd_started_again_without_its_data(town: Street) -> None:
         for number in (22, 23):
             town.lease(number)
         # The host that has not come back yet is waited for; no route was touched meanwhile.
-        until(lambda: "natfix_node_doubtful_peers 1\n" in one.asks("/metrics"), lambda: one.entries)
+        until(lambda: "natfix_node_doubtful_peers 1.0\n" in one.asks("/metrics"), lambda: one.entries)
         monitor.terminate()
         changes, _ = monitor.communicate()
     assert [line for line in changes.splitlines() if "172.7." in line] == []

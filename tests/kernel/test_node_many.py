@@ -25,6 +25,7 @@ from natfix.cli.store_options import EtcdApi, StoreOrders
 from natfix.host.memory.data_plane import MemoryDataPlane
 from natfix.host.memory.files import MemoryFiles
 from natfix.host.memory.watch import MemoryChronicle, MemoryNotifier
+from natfix.host.metrics.meter import NoMeter
 from natfix.routing.links import Link, Links, Way
 from tests.etcd import PREFIX, Etcd, etcd
 from tests.kernel.nodes import HOST_GW
@@ -63,7 +64,7 @@ class Node:
             plane=self.plane,
             inbox=self.inbox,
             files=MemoryFiles(folders=("/run/flannel",)),
-            voice=Voice(self.chronicle, MemoryNotifier()),
+            voice=Voice(self.chronicle, MemoryNotifier(), NoMeter()),
             clock=time.monotonic,
             chance=random.Random(self.address).randrange,  # noqa: S311  (no secret)
             send=lambda _: None,

@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, assert_never
 
+from natfix.app.node import metrics
 from natfix.app.node.forwarding import Forwarding, Ground
 from natfix.app.node.health import Health
 from natfix.app.node.news import Answered, Away, Broken, Changed, Disturbed, News, Stop, Written
 from natfix.app.node.opening import Opened, announced
 from natfix.app.node.orders import Orders, Site
+from natfix.app.node.publishing import Publishing
 from natfix.app.node.standing import Standing, difference
 from natfix.app.node.tenancy import Held, Tenancy
 from natfix.errors import ConfigError, ConflictError, NatfixError
@@ -59,6 +61,8 @@ class Agent:
         self._renewed = True
         self._told_rivals = 0
         self._told_config: str | None = None
+        self._reconfigured = False
+        self._publishing = Publishing(site.voice)
         site.voice.leased(opened.lease, opened.how)
         self._write_subnet_file()
 
@@ -81,22 +85,20 @@ class Agent:
         missing = "" if self._ready else "routes are not programmed"
         if not self._answered:
             missing = "the lease store has not answered"
-        numbers = {
-            **self._forwarding.numbers,
-            "leases": len(self._table.leases),
-            "store_up": float(self._away_since is None and self._answered),
-            "rivals_total": self._tenancy.rivals,
-            "lease_revision": self._tenancy.lease.revision,
-            "start_seconds": self._site.clock() - self._started,
-        }
-        return Health(self._site.clock() - self._beat < _DEAD_SECONDS, missing, numbers)
+        return Health(self._site.clock() - self._beat < _DEAD_SECONDS, missing)
 
     def sleep(self) -> float:
         """Seconds until there is something to do."""
         now = self._site.clock()
         patience = self._site.voice.notifier.patience
         longest = _LONGEST_SLEEP if patience is None else min(_LONGEST_SLEEP, patience / 2)
-        return min(longest, self._tenancy.sleep(now), self._forwarding.sleep(now), self._standing.sleep(now))
+        return min(
+            longest,
+            self._tenancy.sleep(now),
+            self._forwarding.sleep(now),
+            self._standing.sleep(now),
+            self._publishing.sleep(now),
+        )
 
     def turn(self, news: Sequence[News]) -> None:
         """Take in what was heard, then do what is due.
@@ -118,6 +120,23 @@ class Agent:
             self._work()
         self._beat = self._site.clock()
         self._site.voice.notifier.alive()
+        self._measure()
+
+    def _measure(self) -> None:
+        meter, lease, outside = self._site.voice.meter, self._tenancy.lease, self._opened.outside
+        reached = str(outside.public_ip or outside.public_ipv6)
+        backend = self._tenancy.attributes.backend_type
+        meter.put_only(metrics.LEASE, {(str(self._own), reached, backend, outside.link): 1})
+        if lease.expires is not None:
+            meter.put(metrics.LEASE_EXPIRY, lease.expires)
+        meter.put(metrics.LEASES, len(self._table.leases))
+        meter.put(metrics.STORE_UP, self._away_since is None and self._answered)
+        meter.put(metrics.READY, self._ready and self._answered)
+        meter.put(metrics.RENEWED, self._renewed)
+        meter.put(metrics.CONFIG_CHANGED, self._reconfigured)
+        self._forwarding.measure(meter)
+        meter.stamp(metrics.LAST_TURN)
+        self._publishing.measured(self._site.clock())
 
     def _hear(self, news: Stop | Answered | Away | Disturbed | Written | Broken) -> None:
         match news:
@@ -163,7 +182,7 @@ class Agent:
                     self._hear_of_own(change.lease if change.kind == "put" else None)
             self._forwarding.learn(differences)
             if differences and self._ready:
-                self._site.voice.peers(int(self._forwarding.numbers["peers"]))
+                self._site.voice.peers(self._forwarding.peers)
 
     def _hear_of_own(self, found: Lease | None, *, anew: bool = False) -> None:
         self._tenancy.heard(found, self._site.clock(), anew=anew)
@@ -177,6 +196,7 @@ class Agent:
                 self._site.voice.not_renewed(outcome)
             self._renewed = False
             return
+        self._site.voice.meter.add(metrics.RENEWALS, outcome.how)
         if outcome.how != "renewed" or not self._renewed:
             self._site.voice.leased(outcome.lease, outcome.how)
         self._renewed = True
@@ -196,6 +216,7 @@ class Agent:
             same = text is not None and NetworkConfig.parse(text) == self._opened.config
         except ConfigError:
             same = False
+        self._reconfigured = not same
         if not same:
             self._site.voice.remark(
                 "the network's configuration is gone from the lease store; this agent goes on with the one it knows"
@@ -217,7 +238,7 @@ class Agent:
             self._forwarding.work()
         if self._forwarding.ready and not self._ready:
             self._ready = True
-            self._site.voice.ready(int(self._forwarding.numbers["peers"]), self._site.clock() - self._started)
+            self._site.voice.ready(self._forwarding.peers, self._site.clock() - self._started)
             self._site.settle(self._opened.config, self._own)
 
     def _look_around(self, now: float) -> None:

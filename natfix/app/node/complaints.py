@@ -32,6 +32,16 @@ class Complaints:
         """How many peers no route can lead to."""
         return len(self._findings)
 
+    @property
+    def lacking(self) -> int:
+        """How many entries the kernel does not take."""
+        return len({place(one.operation.entry) for one in self.refused if one.operation.put})
+
+    @property
+    def obstructing(self) -> int:
+        """How many of somebody else's routes stand where wanted ones should be."""
+        return len(self._in_the_way)
+
     def found(self, peer: Subnet, finding: object | None) -> None:
         """A peer was judged: why no route can lead to it, or None."""
         if finding is None:

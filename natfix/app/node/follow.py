@@ -50,11 +50,15 @@ class StoreFollower:
         store: where they live.
         tell: hands news over.
         chance: as of Pauses.
+        heard: is called each time the store says something, if only that there is nothing new.
     """
 
-    def __init__(self, store: LeaseStore, tell: Tell, chance: Callable[[], float]) -> None:
+    def __init__(
+        self, store: LeaseStore, tell: Tell, chance: Callable[[], float], heard: Callable[[], None] = lambda: None
+    ) -> None:
         self._store = store
         self._tell = tell
+        self._heard = heard
         self._pauses = Pauses(chance)
         self._stopped = threading.Event()
         self._watch: LeaseWatch | None = None
@@ -83,12 +87,14 @@ class StoreFollower:
         config = self._store.config()
         snapshot = self._store.snapshot()
         self._watch = self._store.watch(snapshot.revision)
+        self._heard()
         self._tell(Answered(snapshot, config))
         if self._stopped.is_set():
             return
         try:
             for changes in self._watch:
                 self._pauses.reset()
+                self._heard()
                 if changes:
                     self._tell(Changed(changes))
         finally:

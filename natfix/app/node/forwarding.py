@@ -17,6 +17,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
+from natfix.app.metrics import Meter
+from natfix.app.node import metrics
 from natfix.app.node.complaints import Complaints
 from natfix.app.node.ports import DataPlane, Disturbance
 from natfix.app.node.schedule import VERIFY_AFTER, Schedule
@@ -69,7 +71,6 @@ class Forwarding:
 
     def __init__(self, ground: Ground, own: Subnet, backend: HostBackend, grace: float) -> None:
         self.ready = False
-        self.repairs = 0
         self._ground = ground
         self._own = own
         self._backend = backend
@@ -84,16 +85,21 @@ class Forwarding:
         self._keep_until: float | None = None
 
     @property
-    def numbers(self) -> dict[str, float]:
-        """It for monitoring."""
-        return {
-            "peers": len(self._leases),
-            "entries": len(self._wanted),
-            "doubtful_peers": len(self._doubtful),
-            "unreachable_peers": len(self._complaints),
-            "refused_operations": len(self._complaints.refused),
-            "repairs_total": self.repairs,
-        }
+    def peers(self) -> int:
+        """How many other hosts have a subnet."""
+        return len(self._leases)
+
+    def measure(self, meter: Meter) -> None:
+        """Tell the monitoring how it is."""
+        refused, obstructed = self._complaints.lacking, self._complaints.obstructing
+        meter.put(metrics.PEERS, len(self._leases))
+        meter.put(metrics.DOUBTFUL, len(self._doubtful))
+        meter.put(metrics.UNREACHABLE, len(self._complaints))
+        meter.put(metrics.WANTED, len(self._wanted))
+        meter.put(metrics.PRESENT, len(self._wanted) - refused - obstructed if self.ready else 0)
+        meter.put(metrics.REFUSED, refused)
+        meter.put(metrics.OBSTRUCTED, obstructed)
+        meter.put(metrics.FIGHTING, self._schedule.fighting)
 
     def sleep(self, now: float) -> float:
         """Seconds until there is something to do."""
@@ -230,6 +236,7 @@ class Forwarding:
             self._schedule.looked(self._ground.clock(), refused=True)
             return
         refused = self._do(operations, whole=True)
+        self._ground.voice.meter.stamp(metrics.LAST_LOOK)
         lacking = wanted.routes - actual.routes
         self._complaints.obstructed(obstacles(actual, wanted, self._backend.domain) if lacking else ())
         self._schedule.looked(self._ground.clock(), refused=refused)
@@ -266,7 +273,6 @@ class Forwarding:
     def _repaired(self, count: int, start: float) -> None:
         if count > 0:
             end = self._ground.clock()
-            self.repairs += count
             self._ground.voice.repaired(count, end - start)
             if self._schedule.repaired(start, end):
                 self._ground.voice.disputed()

@@ -1,10 +1,15 @@
-"""What the agent tells, and to whom: the journal or JSON lines, the service manager. Each thing is told when it changes."""
+"""What the agent tells, and to whom: the journal or JSON lines, the service manager, the monitoring.
+
+Each thing is told when it changes; the monitoring is told how often it happened.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from natfix.app.metrics import ERRORS, Meter
+from natfix.app.node import metrics
 from natfix.app.node.ports import Failure
 from natfix.app.watch_ports import Chronicle, Entry, Level, Notifier
 from natfix.errors import NatfixError
@@ -22,13 +27,16 @@ class Voice:
     Args:
         chronicle: where it is written.
         notifier: the service manager.
+        meter: the monitoring.
     """
 
     chronicle: Chronicle
     notifier: Notifier
+    meter: Meter
 
     def waiting(self, why: NatfixError) -> None:
         """The agent cannot begin yet."""
+        self._failed(why)
         self._tell("node-waiting", f"waiting: {why}", "warning")
         self.notifier.status(f"waiting: {why.message}")
 
@@ -49,6 +57,8 @@ class Voice:
 
     def away(self, why: NatfixError) -> None:
         """The lease store does not answer."""
+        self._failed(why)
+        self.meter.add(metrics.STORE_OUTAGES)
         self._tell("node-store-away", f"leases cannot be read, routes stay as they are: {why}", "warning")
 
     def back(self, seconds: float) -> None:
@@ -57,10 +67,12 @@ class Voice:
 
     def not_renewed(self, why: NatfixError) -> None:
         """The lease could not be renewed for now."""
+        self._failed(why)
         self._tell("node-not-renewed", f"the lease could not be renewed, and will be tried again: {why}", "warning")
 
     def rival(self, lease: Lease) -> None:
         """Somebody else writes this host's lease."""
+        self.meter.add(metrics.RIVALS)
         holder = lease.attributes.public_ip or lease.attributes.public_ipv6
         self._tell(
             "node-rival",
@@ -71,6 +83,8 @@ class Voice:
 
     def repaired(self, count: int, seconds: float) -> None:
         """Somebody else had changed what natfix had put into the kernel."""
+        self.meter.add(metrics.REPAIRS, number=count)
+        self.meter.observe(metrics.REPAIR_SECONDS, seconds)
         self._tell(
             "node-repaired",
             f"{count} entries that somebody had changed were put right in {seconds * 1000:.1f} ms",
@@ -120,6 +134,8 @@ class Voice:
 
     def remark(self, text: str, why: NatfixError | None = None) -> None:
         """Something did not go as it should, and the work goes on."""
+        if why is not None:
+            self._failed(why)
         self._tell("node-remark", text if why is None else f"{text}: {why}", "warning")
 
     def did(self, text: str) -> None:
@@ -130,6 +146,9 @@ class Voice:
         """The agent ends; what is in the kernel stays."""
         self.notifier.stopping()
         self._tell("node-stopped", f"{why}; routes, lease and rules are left as they are")
+
+    def _failed(self, why: NatfixError) -> None:
+        self.meter.add(ERRORS, type(why).__name__)
 
     def _tell(self, what: str, message: str, level: Level = "info", fields: dict[str, object] | None = None) -> None:
         self.chronicle.tell(Entry(what, message, level, fields or {}))

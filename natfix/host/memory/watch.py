@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from natfix.app.ports import Backend, Variant
 from natfix.app.watch_ports import (
@@ -10,7 +10,6 @@ from natfix.app.watch_ports import (
     Chronicle,
     Entry,
     Event,
-    Meter,
     Notifier,
     WatchedStore,
     WatchedTables,
@@ -186,21 +185,3 @@ class MemoryNotifier(Notifier):
     def stopping(self) -> None:
         """Remember it."""
         self.told.append("stopping")
-
-
-class MemoryMeter(Meter):
-    """Remembers the newest numbers."""
-
-    def __init__(self) -> None:
-        self.corrections: list[tuple[str, float]] = []
-        self.findings: dict[str, int] = {}
-        self.fights = 0
-
-    def corrected(self, backend: str, seconds: float) -> None:
-        """Remember a correction."""
-        self.corrections.append((backend, seconds))
-
-    def looked(self, findings: Mapping[str, int], fights: int) -> None:
-        """Remember what was found."""
-        self.findings = dict(findings)
-        self.fights = fights

@@ -13,10 +13,11 @@ from natfix.app.watch import Post, Watch
 from natfix.app.watch_ports import Event, Writer
 from natfix.app.watch_state import STATE_PATH, StateFile
 from natfix.errors import NatfixError
+from natfix.host.memory.guard import MemoryGuardStore
+from natfix.host.memory.metrics import MemoryMeter
 from natfix.host.memory.watch import (
     MemoryChronicle,
     MemoryEvents,
-    MemoryMeter,
     MemoryNotifier,
     MemoryTables,
     MemoryTime,
@@ -61,6 +62,7 @@ class Scene:
         self.chronicle = MemoryChronicle()
         self.notifier = MemoryNotifier()
         self.meter = MemoryMeter()
+        self.guard = MemoryGuardStore()
         self.tables = MemoryTables(*self.stores)
         self.host.files._folders.add(Path("/run/natfix"))
         self.host.files.contents["/proc/42/stat"] = b"42 (python3) S 1 " + b"0 " * 17 + b"777 0"
@@ -70,7 +72,7 @@ class Scene:
 
     @property
     def machine(self) -> Machine:
-        return replace(self.host.machine, stores=())
+        return replace(self.host.machine, stores=(), guard=self.guard)
 
     def put_back(self, after: float, *specs: str, which: int = 0, writer: Writer | None = WRITER) -> None:
         """Let somebody insert rules."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from natfix.app import metrics
 from natfix.app.pursuit import Situation
 from natfix.app.watch_ports import Event
 from natfix.app.watch_state import STATE_PATH, read_watcher
@@ -157,7 +158,7 @@ def test_a_writer_that_keeps_putting_the_rule_back_is_named_and_answered_less_an
     assert "bash fight.sh keeps putting this rule back" in fight.message
     # 26 until it is seen, then after 1, 2, 4, 8, 16 seconds.
     assert len(scene.chronicle.told("corrected")) <= 26 + 5
-    assert scene.meter.fights == 1
+    assert scene.meter.value(metrics.FIGHTS) == 1
 
 
 def test_a_fight_over_one_rule_keeps_no_other_waiting() -> None:
@@ -174,7 +175,7 @@ def test_a_fight_that_is_over_is_told() -> None:
     for tick in range(1, 80):
         scene.put_back(tick * 0.05)
     scene.run()
-    assert (len(scene.told("calm")), scene.meter.fights) == (1, 0)
+    assert (len(scene.told("calm")), scene.meter.value(metrics.FIGHTS)) == (1, 0)
     assert scene.specs() == [FIXED]
 
 
@@ -304,15 +305,6 @@ def test_connections_that_cannot_be_dropped_are_told_and_the_correction_stands()
     scene.run()
     assert scene.specs() == [FIXED]
     assert scene.told("refused") == ["connections made meanwhile keep the node's address until they end: no conntrack"]
-
-
-def test_the_monitoring_gets_each_correction_and_what_is_left() -> None:
-    unsure = "-m owner --uid-owner 1000 -s 172.7.21.0/24 ! -o docker0 -j MASQUERADE"
-    scene = Scene([store(unsure)])
-    scene.put_back(10)
-    scene.run()
-    assert [backend for backend, _ in scene.meter.corrections] == ["iptables-nft"]
-    assert scene.meter.findings == {"iptables-nft": 1}
 
 
 def test_status_shows_the_watcher_while_it_runs_and_forgets_it_when_it_has_ended() -> None:

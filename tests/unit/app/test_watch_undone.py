@@ -8,6 +8,7 @@ import pytest
 
 from natfix.app.apply import apply_change
 from natfix.app.machine import Machine
+from natfix.app.metrics import CORRECTION_SECONDS
 from natfix.app.ports import Record
 from natfix.app.record import journeys
 from natfix.app.undo import confirm, undo, undo_unconfirmed
@@ -235,7 +236,9 @@ def test_in_a_fight_the_time_told_is_that_since_the_rule_came_back() -> None:
     assert 900_000 <= first <= 1_100_000
     assert look < 200_000
     assert f"({look} us since the last look began; it was held back until then)" in entries[26].message
-    assert [round(seconds * 1_000_000) for _, seconds in scene.meter.corrections] == [first for first, _ in times]
+    assert [round(seconds * 1_000_000) for _, seconds in scene.meter.durations[CORRECTION_SECONDS]] == [
+        first for first, _ in times
+    ]
 
 
 def test_after_somebody_was_in_the_way_the_time_told_is_that_since_the_rule_came_back() -> None:

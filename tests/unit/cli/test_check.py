@@ -1,4 +1,5 @@
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,56 @@ def test_what_is_no_rule_is_pointed_at_with_a_caret(natfix: Program) -> None:
 def test_bytes_that_are_no_utf8_leave_as_they_came(natfix: Program) -> None:
     ended = natfix("check", "-", *CIDR, stdin=dump(f'-m comment --comment "é" {BROAD}').replace("é".encode(), b"\xc3\xa9"))
     assert "é" in ended.output
+
+
+def prometheus(path: Path) -> dict[str, float]:
+    """The samples of a file for node_exporter, without natfix's own version."""
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    pairs = [line.rpartition(" ")[::2] for line in lines]
+    return {name: float(value) for name, value in pairs if not name.startswith("natfix_build_info")}
+
+
+def test_a_monitoring_system_reads_what_was_found_and_how_it_ended(natfix: Program, bad: str, tmp_path: Path) -> None:
+    path, before = tmp_path / "natfix.prom", time.time()
+    assert natfix("check", bad, *CIDR, "--metrics-textfile", str(path), "--exit-zero").code == 0
+    told = prometheus(path)
+    assert before <= told.pop("natfix_check_timestamp_seconds") <= time.time()
+    assert told == {
+        f'natfix_check_findings{{id="NAT001",severity="high",source="{bad}"}}': 1,
+        f'natfix_check_rules{{source="{bad}"}}': 1,
+        "natfix_check_exit_code": 1,
+        "natfix_check_unread_sources": 0,
+        "natfix_check_left_out_findings": 0,
+    }
+
+
+def test_a_monitoring_system_reads_that_a_check_failed(natfix: Program, bad: str, tmp_path: Path) -> None:
+    path = tmp_path / "natfix.prom"
+    natfix("check", bad, *CIDR, "--metrics-textfile", str(path))
+    assert natfix("check", bad, "--metrics-textfile", str(path)).code == 2
+    told = prometheus(path)
+    assert told["natfix_check_exit_code"] == 2
+    assert not [name for name in told if name.startswith("natfix_check_findings")]
+
+
+def test_a_monitoring_system_reads_how_many_sources_could_not_be_read(natfix: Program, bad: str, tmp_path: Path) -> None:
+    broken, path = tmp_path / "broken.save", tmp_path / "natfix.prom"
+    broken.write_text("*nat\n-A")
+    assert natfix("check", bad, str(broken), *CIDR, "--metrics-textfile", str(path)).code == 2
+    told = prometheus(path)
+    assert (told["natfix_check_unread_sources"], told["natfix_check_exit_code"]) == (1, 2)
+
+
+def test_metrics_take_the_place_of_nothing_else(natfix: Program, bad: str, tmp_path: Path) -> None:
+    before = Path(bad).read_bytes()
+    ended = natfix("check", bad, *CIDR, "--metrics-textfile", bad)
+    assert (ended.code, Path(bad).read_bytes()) == (2, before)
+    assert "--metrics-textfile" in ended.complaint
+    page = str(tmp_path / "one")
+    assert natfix("check", bad, *CIDR, "--output", f"json={page}", "--metrics-textfile", page).code == 2
+
+
+def test_metrics_that_cannot_be_written_are_an_error(natfix: Program, good: str, tmp_path: Path) -> None:
+    ended = natfix("check", good, *CIDR, "--metrics-textfile", str(tmp_path / "none" / "natfix.prom"))
+    assert ended.code == 2
+    assert "the metrics cannot be written" in ended.complaint

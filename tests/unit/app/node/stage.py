@@ -14,6 +14,7 @@ from natfix.errors import ConflictError, HostError, NatfixError
 from natfix.host.memory.data_plane import MemoryDataPlane, MemoryDataPlaneWatch
 from natfix.host.memory.files import MemoryFiles
 from natfix.host.memory.leases import MemoryLeaseStore
+from natfix.host.memory.metrics import MemoryMeter
 from natfix.host.memory.watch import MemoryChronicle, MemoryNotifier
 from natfix.routing.lease import Attributes, Lease
 from natfix.routing.links import Link, Links, Way
@@ -63,6 +64,7 @@ class Stage:
     orders: Orders = field(default_factory=lambda: Orders(grace=30.0))
     chronicle: MemoryChronicle = field(default_factory=MemoryChronicle)
     notifier: MemoryNotifier = field(default_factory=MemoryNotifier)
+    meter: MemoryMeter = field(default_factory=MemoryMeter)
     inbox: Inbox = field(default_factory=Inbox)
     now: float = 1000.0
     forgotten: list[Network] = field(default_factory=list)
@@ -78,7 +80,7 @@ class Stage:
             plane=self.plane,
             inbox=self.inbox,
             files=self.files,
-            voice=Voice(self.chronicle, self.notifier),
+            voice=Voice(self.chronicle, self.notifier, self.meter),
             clock=lambda: self.now,
             chance=self._chance,
             send=self._send,

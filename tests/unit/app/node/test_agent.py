@@ -4,6 +4,7 @@ from ipaddress import IPv4Network
 
 import pytest
 
+from natfix.app.node import metrics
 from natfix.app.node.news import Broken, Stop
 from natfix.errors import ConflictError
 from natfix.host.memory.leases import MemoryLeaseStore
@@ -36,7 +37,7 @@ def test_it_takes_a_subnet_writes_it_down_and_routes_to_its_peers() -> None:
     assert stage.told("node-ready") == ["1 peer is routed to, 0.000 s after the start"]
     health = player.agent.health()
     assert (health.alive, health.missing) == (True, "")
-    assert (health.numbers["peers"], health.numbers["leases"], health.numbers["store_up"]) == (1, 3, 1)
+    assert [stage.meter.value(one) for one in (metrics.PEERS, metrics.LEASES, metrics.STORE_UP)] == [1, 3, 1]
 
 
 def test_peers_that_come_change_and_go_cost_their_own_entries_alone() -> None:
@@ -78,7 +79,7 @@ def test_an_outage_leaves_everything_and_what_came_in_between_is_done_afterwards
     player = play(stage)
     stage.store.go_away("no answer")
     player.play()
-    assert player.agent.health().numbers["store_up"] == 0
+    assert stage.meter.value(metrics.STORE_UP) == 0
     player.play(300)
     assert stage.routes() == {direct_route(22), direct_route(23)}
     stage.store.come_back()
@@ -111,7 +112,7 @@ def test_a_store_that_lost_its_data_takes_no_route_away_while_hosts_come_back() 
     stage.store.lose_data()
     player.play(1)
     assert [lease.subnet for lease in stage.store.snapshot().leases] == [OWN]
-    assert player.agent.health().numbers["doubtful_peers"] == 3
+    assert stage.meter.value(metrics.DOUBTFUL) == 3
     for number in (22, 23):
         stage.join(number)
         player.play(5)
@@ -187,7 +188,7 @@ def test_two_agents_with_one_address_notice_each_other() -> None:
     player.play()
     (told,) = stage.told("node-rival")
     assert "somebody else writes the lease of 172.7.21.0/24 as 10.4.7.21" in told
-    assert player.agent.health().numbers["rivals_total"] == 1
+    assert stage.meter.value(metrics.RIVALS) == 1
 
 
 def test_a_changed_configuration_is_told_and_followed_after_a_restart() -> None:

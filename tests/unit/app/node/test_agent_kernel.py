@@ -3,6 +3,7 @@
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, ip_address, ip_interface
 
+from natfix.app.node import metrics
 from natfix.errors import HostError
 from natfix.host.memory.data_plane import MemoryDataPlane
 from natfix.host.memory.leases import MemoryLeaseStore
@@ -123,7 +124,7 @@ def test_a_deleted_route_is_put_back_at_once_without_a_look_at_the_others() -> N
     assert stage.plane.reads == reads
     player.play(2)
     assert stage.plane.reads == reads + 1
-    assert player.agent.health().numbers["repairs_total"] == 1
+    assert stage.meter.value(metrics.REPAIRS) == 1
     assert len(stage.told("node-repaired")) == 1
 
 
@@ -159,7 +160,7 @@ def test_whoever_keeps_deleting_a_route_is_told_of_and_slowed_down() -> None:
             stage.plane.somebody_does(Operation(put=False, entry=direct_route(22)))
         player.play(0.1)
     assert len(stage.told("node-fight")) == 1
-    assert 25 < player.agent.health().numbers["repairs_total"] < 40
+    assert 25 < (stage.meter.value(metrics.REPAIRS) or 0) < 40
     player.play(2)
     assert stage.routes() == {direct_route(22)}
 
@@ -191,7 +192,7 @@ def test_a_peer_that_is_not_on_the_link_is_told_once() -> None:
     player.play(200)
     (told,) = stage.told("node-unreachable")
     assert "10.9.9.22 is not on the link" in told
-    assert player.agent.health().numbers["unreachable_peers"] == 1
+    assert stage.meter.value(metrics.UNREACHABLE) == 1
     stage.store.release(next(lease for lease in stage.store.snapshot().leases if lease.subnet == subnet(22)))
     player.play()
     assert stage.told("node-reachable") == ["every peer can be routed to"]

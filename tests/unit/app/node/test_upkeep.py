@@ -5,6 +5,7 @@ from natfix.app.node.upkeep import Upkeep
 from natfix.app.node.voice import Voice
 from natfix.errors import HostError
 from natfix.host.memory.hook_tables import MemoryHookTables
+from natfix.host.memory.metrics import MemoryMeter
 from natfix.host.memory.watch import MemoryChronicle, MemoryNotifier
 from natfix.routing.network import NetworkConfig
 from natfix.ruleset import Family
@@ -18,7 +19,7 @@ class Scene:
         self.done: list[str] = []
         self.broken: str = ""
         self.docker_broken: str = ""
-        self.upkeep = Upkeep(self.build, self.docker, Voice(self.chronicle, MemoryNotifier()))
+        self.upkeep = Upkeep(self.build, self.docker, Voice(self.chronicle, MemoryNotifier(), MemoryMeter()))
 
     def build(self) -> list[RuleKeeper]:
         if self.broken:
