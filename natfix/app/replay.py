@@ -111,7 +111,7 @@ def look_at_collected(host: CollectedHost, cidrs: Sequence[str], catalogue: Cata
     """
     mine = replace(catalogue, suppressions=replace(catalogue.suppressions, host=host.collected.host))
     result = look_at_whole(host.whole(cidrs), mine, charts=charts)
-    tables = tuple(replace(each, source=f"{host.source}: {each.source}") for each in result.tables)
+    tables = tuple(replace(each, source=f"{host.source}: {each.source}", file=host.source) for each in result.tables)
     # A reason that a note quotes names the file already, and one name a note is enough.
     notes = (note.replace(f"{host.source}: ", "") for note in result.notes)
     return replace(result, tables=tables, notes=tuple(f"{host.source}: {note}" for note in notes))

@@ -61,6 +61,8 @@ def check(
             rule_wiring.write_baseline(result, write_baseline)
         for known in dict.fromkeys(filter(None, (write_baseline, baseline))):
             result = rule_wiring.without_known(result, known)
+        if reports.pictured and len(sources) > 1:
+            result = wiring.illustrated(result, cluster_cidr or [], rules or [])
         reports.put(result, threshold)
         for each in result.unread:
             complain(each)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from functools import lru_cache
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, TypeAlias
 
 from natfix.cli.wiring import STDIN, catalogue, read_file
 from natfix.errors import UsageError
@@ -12,8 +13,10 @@ from natfix.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from natfix.app.cluster import Cluster
     from natfix.app.replay import CollectedHost
     from natfix.app.trace import Asked
+    from natfix.audit import Catalogue
     from natfix.report.changes import ChangeResult
     from natfix.report.model import CheckResult
     from natfix.report.proof import ProofResult
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 Form: TypeAlias = Literal["save", "nft", "collected"]
 
+_STDIN_NAME = "standard input"
 _HINT = "Make one with: iptables-save > dump.save"
 # A file of natfix collect says this near its beginning, and is usually called so.
 _KIND, _HEAD, _SUFFIX = b'"natfix-collected"', 400, ".natfix"
@@ -30,31 +34,57 @@ _KIND, _HEAD, _SUFFIX = b'"natfix-collected"', 400, ".natfix"
 def check(
     sources: Sequence[str], cidrs: Sequence[str], rules: Sequence[str], *, charts: bool, told: Callable[[], None]
 ) -> CheckResult:
-    """Check the named sources; see natfix.cli.wiring.check."""
-    from natfix.app.check import look_at_text, telling  # noqa: PLC0415
-    from natfix.app.cluster import told_cluster  # noqa: PLC0415
+    """Check the named sources; see natfix.cli.wiring.check. Pictures of several are for illustrated()."""
+    from natfix.app.check import telling  # noqa: PLC0415
     from natfix.app.many import check_many  # noqa: PLC0415
-    from natfix.host.files import HostFiles  # noqa: PLC0415
     from natfix.host.workers import HostWorkers  # noqa: PLC0415
-    from natfix.ruleset import parse  # noqa: PLC0415
 
-    found, read = told_cluster(cidrs, HostFiles()), catalogue(rules, live=False)
+    asked = _Asked.of(cidrs, rules, charts=charts and len(sources) == 1)
+    if STDIN in sources:
+        _whole(sys.stdin.buffer)  # Before other processes share the work, so that it is read once.
+    return telling(check_many(sources, asked.look, HostWorkers(), told), asked.catalogue.suppressions)
 
-    def look(source: str) -> CheckResult:
+
+def illustrated(result: CheckResult, cidrs: Sequence[str], rules: Sequence[str]) -> CheckResult:
+    """The result of several sources with the pictures that a page shows."""
+    from natfix.app.many import illustrated as with_pictures  # noqa: PLC0415
+
+    asked = _Asked.of(cidrs, rules, charts=True)
+    return with_pictures(result, lambda name: asked.look(STDIN if name == _STDIN_NAME else name))
+
+
+class _Asked(NamedTuple):
+    """What a source is looked at for: the cluster as the user told it, the audit rules, and whether for pictures too."""
+
+    cidrs: Sequence[str]
+    clusters: Sequence[Cluster]
+    catalogue: Catalogue
+    charts: bool
+
+    @classmethod
+    def of(cls, cidrs: Sequence[str], rules: Sequence[str], *, charts: bool) -> _Asked:
+        from natfix.app.cluster import told_cluster  # noqa: PLC0415
+        from natfix.host.files import HostFiles  # noqa: PLC0415
+
+        return cls(cidrs, told_cluster(cidrs, HostFiles()), catalogue(rules, live=False), charts)
+
+    def look(self, source: str) -> CheckResult:
+        """Look at one source of any form."""
+        from natfix.app.check import look_at_text  # noqa: PLC0415
+        from natfix.ruleset import parse  # noqa: PLC0415
+
         data, name = _read(source)
         form = form_of(data, name)
         if form == "save":
-            return look_at_text(parse(data, name), found, read, charts=charts)
+            return look_at_text(parse(data, name), self.clusters, self.catalogue, charts=self.charts)
         if form == "nft":
             from natfix.app.native import look_at_nft_text  # noqa: PLC0415  (few texts are listings of nft)
             from natfix.nft import parse_nft  # noqa: PLC0415
 
-            return look_at_nft_text(parse_nft(data, name), found, read, charts=charts)
+            return look_at_nft_text(parse_nft(data, name), self.clusters, self.catalogue, charts=self.charts)
         from natfix.app.replay import look_at_collected  # noqa: PLC0415
 
-        return look_at_collected(_host(data, name), cidrs, read, charts=charts)
-
-    return telling(check_many(sources, look, HostWorkers(), told), read.suppressions)
+        return look_at_collected(_host(data, name), self.cidrs, self.catalogue, charts=self.charts)
 
 
 def trace(asked: Asked, sources: Sequence[str], ipsets: str | None) -> Traced:
@@ -138,8 +168,14 @@ def form_of(data: bytes, name: str) -> Form:
 
 def _read(source: str) -> tuple[bytes, str]:
     if source == STDIN:
-        return sys.stdin.buffer.read(), "standard input"
+        return _whole(sys.stdin.buffer), _STDIN_NAME
     return read_file(source, hint=_HINT), source
+
+
+@lru_cache(maxsize=1)
+def _whole(stream: BinaryIO) -> bytes:
+    """What comes from a stream, which can be read once."""
+    return stream.read()
 
 
 def _text(path: str) -> str:

@@ -47,7 +47,7 @@ def check(
         sources: names of texts.
         cidrs: the cluster, as far as the user told it.
         rules: folders with further audit rules.
-        charts: whether a picture of each finding will be asked for.
+        charts: whether a picture of each finding will be asked for; of several texts illustrated() gives them.
         told: called for each text that was looked at.
     """
     if sources:
@@ -73,6 +73,13 @@ def check(
     )
     read = catalogue(rules)
     return telling(summed_up([look_at_whole(host, read, charts=charts)]), read.suppressions)
+
+
+def illustrated(result: CheckResult, cidrs: Sequence[str], rules: Sequence[str]) -> CheckResult:
+    """The result of several texts with the pictures that a page shows of it."""
+    from natfix.cli import text_wiring  # noqa: PLC0415
+
+    return text_wiring.illustrated(result, cidrs, rules)
 
 
 def trace(asked: Asked, sources: Sequence[str], ipsets: str | None) -> Traced:

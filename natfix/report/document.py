@@ -7,6 +7,7 @@ from typing import Any
 from natfix._version import __version__
 from natfix.audit import Finding, Suppression
 from natfix.packets import Packet
+from natfix.report.cases import Case
 from natfix.report.gathered import Group, Unread
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
 from natfix.ruleset import Rule
@@ -23,6 +24,7 @@ def check_document(result: CheckResult) -> dict[str, Any]:
         summary={str(severity): number for severity, number in result.counts()},
         kinds=[_group(group) for group in result.groups],
         unread=[_unread(each) for each in result.unread],
+        empty=[readable(source) for source in result.empty],
     )
 
 
@@ -48,7 +50,14 @@ def _group(group: Group) -> dict[str, Any]:
         "severity": str(group.severity),
         "findings": len(group.places),
         "sources": group.sources,
+        "cases": [
+            {"rule": readable(case.shape), "findings": len(case.places), "sources": _sources(case)} for case in group.cases
+        ],
     }
+
+
+def _sources(case: Case) -> list[str]:
+    return list(dict.fromkeys(readable(place.table.origin) for place in case.places))
 
 
 def _unread(each: Unread) -> dict[str, Any]:
@@ -64,6 +73,7 @@ def _unread(each: Unread) -> dict[str, Any]:
 def _table(table: CheckedTable) -> dict[str, Any]:
     return {
         "source": table.source,
+        "file": readable(table.file) or None,
         "live": table.live,
         "family": _family(table),
         "rules": table.rules,

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from natfix.audit import AuditRule, Finding, Severity
 from natfix.errors import NatfixError, RulesetSyntaxError
-from natfix.report.model import CheckedTable
+from natfix.report.model import CheckedTable, CheckResult
 
 if TYPE_CHECKING:  # Pictures are asked for rarely.
+    from natfix.report.cases import Case
     from natfix.report.chart import Chart
+
+
+# A page with a thousand pictures shows nobody anything, and the same fault on a thousand hosts looks the same.
+PICTURED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,14 @@ class Group:
     @property
     def sources(self) -> int:
         """In how many sources it was found."""
-        return len({place.table.source for place in self.places})
+        return len({place.table.origin for place in self.places})
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """The findings by what their rules have in common, that of most sources first."""
+        from natfix.report.cases import cases_of  # noqa: PLC0415  (asked for rarely)
+
+        return cases_of(self.places)
 
 
 def grouped(places: Iterable[Place]) -> tuple[Group, ...]:
@@ -94,3 +106,10 @@ def grouped(places: Iterable[Place]) -> tuple[Group, ...]:
         found.setdefault(place.finding.kind.id, []).append(place)
     made = [Group(several[0].finding.kind, tuple(several)) for several in found.values()]
     return tuple(sorted(made, key=lambda group: (-group.severity, group.kind.id)))
+
+
+def pictured(result: CheckResult) -> tuple[Place, ...]:
+    """The findings that a page shows with a picture: of each kind a few, with many sources of those that are not alike."""
+    if not result.many:
+        return tuple(place for group in result.groups for place in group.places[:PICTURED])
+    return tuple(case.places[0] for group in result.groups for case in group.cases[:PICTURED])

@@ -43,7 +43,7 @@ def _unread(each: Unread) -> str:
 def _finding(place: Place) -> str:
     finding, table = place.finding, place.table
     properties = {
-        "file": "" if table.live else table.source,
+        "file": table.file or ("" if table.live else table.source),
         "line": "" if table.live else str(finding.rule.line or ""),
         "title": f"{finding.kind.id} {finding.kind.name}",
     }

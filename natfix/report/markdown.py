@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from html import escape
 
@@ -33,15 +34,41 @@ def _lines(result: CheckResult) -> Iterator[str]:
         summary = _words(group.kind.summary)
         yield f"| {group.kind.id} | {group.severity} | {summary} | {len(group.places)} | {group.sources} |"
     for group in result.groups:
-        yield from _group(group)
-    yield from _looked(result)
+        yield from _cases(group) if result.many else _group(group)
+    yield from _looked_at_many(result) if result.many else _looked(result)
+
+
+def _cases(group: Group) -> Iterator[str]:
+    """What findings of one kind have in common, with the names of all sources: a comment has 65,536 letters at most."""
+    yield f"\n### {group.kind.id} {_words(group.kind.name)} ({group.severity})"
+    for case in group.cases:
+        yield f"\n{count(case.sources, 'source')} with {_code(case.shape)}, for example:"
+        yield from _finding(case.places[0])
+        if case.sources > 1:
+            yield f"\n<details><summary>{count(case.sources, 'source')}</summary>\n"
+            yield ", ".join(_code(origin) for origin in dict.fromkeys(place.table.origin for place in case.places))
+            yield "\n</details>"
+
+
+def _looked_at_many(result: CheckResult) -> Iterator[str]:
+    found = {place.table.origin for place in result.places} | {each.source for each in result.unread}
+    fine = [source for source in result.sources if source not in found]
+    yield f"\n<details><summary>{count(len(result.sources), 'source')} looked at</summary>\n"
+    if fine:
+        yield f"Nothing was found in {count(len(fine), 'source')}: {', '.join(map(_code, fine))}.\n"
+    yield from _decided(result)
+    yield "\n</details>"
 
 
 def _unread(result: CheckResult) -> Iterator[str]:
     if result.unread:
         yield "\n### Could not be read\n"
-    for each in result.unread:
-        yield _fenced(str(each))
+    if not result.many:
+        yield from (_fenced(str(each)) for each in result.unread)
+        return
+    for problem, number in Counter(each.problem for each in result.unread).most_common():
+        names = ", ".join(_code(each.source) for each in result.unread if each.problem == problem)
+        yield f"- {count(number, 'source')}: {_words(problem)}: {names}"
 
 
 def _group(group: Group) -> Iterator[str]:
@@ -77,11 +104,16 @@ def _looked(result: CheckResult) -> Iterator[str]:
     yield f"\n<details><summary>{count(len(result.tables), 'nat table')} looked at</summary>\n"
     for table in result.tables:
         yield f"- {_code(table.source)} IPv{table.family.value}: {count(table.rules, 'rule')}"
+    yield from _decided(result)
+    yield "\n</details>"
+
+
+def _decided(result: CheckResult) -> Iterator[str]:
+    for table in result.tables:
         for finding, decision in table.suppressed:
             where = _words(place_of(table, finding))
             yield f"- suppressed until {decision.until}: {finding.kind.id} {where}: {_words(decision.reason)}"
     yield from (f"- note: {_words(note)}" for note in result.notes)
-    yield "\n</details>"
 
 
 def _words(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from natfix.audit import Finding, Severity, Suppression
 from natfix.ruleset import Family, Network
@@ -12,6 +12,9 @@ from natfix.ruleset import Family, Network
 if TYPE_CHECKING:  # Pictures are asked for rarely, and so are many sources.
     from natfix.report.chart import Chart
     from natfix.report.gathered import Group, Place, Unread
+
+# Of more sources than this nobody reads every finding: what is alike is told once.
+EACH: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class CheckedTable:
         charts: for each finding its picture, or None for one without a packet; empty when nobody asked for pictures.
         suppressed: what was found and somebody decided to live with, each with that decision; in no other count.
         known: how many findings were left out because a baseline knows them.
+        file: the file that tells of a host, whose tables share it; empty for what *source* names well enough.
     """
 
     source: str
@@ -56,6 +60,12 @@ class CheckedTable:
     charts: tuple[Chart | None, ...] = ()
     suppressed: tuple[tuple[Finding, Suppression], ...] = ()
     known: int = 0
+    file: str = ""
+
+    @property
+    def origin(self) -> str:
+        """What somebody named, or the backend of this host: one for all tables of a host that a file tells of."""
+        return self.file or self.source
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +76,13 @@ class CheckResult:
         tables: in the order looked at.
         notes: what else the reader should know.
         unread: sources that could not be looked at.
+        empty: sources of many in which there is no nat table.
     """
 
     tables: tuple[CheckedTable, ...]
     notes: tuple[str, ...] = ()
     unread: tuple[Unread, ...] = ()
+    empty: tuple[str, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -102,8 +114,14 @@ class CheckResult:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Every source, in the order looked at; those that could not be read come last."""
-        return tuple(dict.fromkeys([*(table.source for table in self.tables), *(each.source for each in self.unread)]))
+        """Every source, in the order looked at; those without a nat table and those that could not be read come last."""
+        unread = (each.source for each in self.unread)
+        return tuple(dict.fromkeys([*(table.origin for table in self.tables), *self.empty, *unread]))
+
+    @property
+    def many(self) -> bool:
+        """Whether there are so many sources that findings are told by what they have in common."""
+        return len(self.sources) > EACH
 
     @property
     def clusters(self) -> tuple[ClusterOrigin, ...]:

@@ -6,7 +6,7 @@ Source: Static Analysis Results Interchange Format (SARIF) Version 2.1.0, OASIS 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -34,7 +34,7 @@ def sarif_document(result: CheckResult) -> dict[str, Any]:
         "columnKind": "utf16CodeUnits",
         "invocations": [_invocation(result)],
         "results": [
-            *(_result(place, places) for place in result.places),
+            *(_grouped(result, places) if result.many else (_result(place, places) for place in result.places)),
             *({**_result(place, places), "suppressions": [_suppression(decision)]} for place, decision in decided),
         ],
     }
@@ -91,6 +91,21 @@ def _result(place: Place, places: dict[str, int]) -> dict[str, Any]:
     return made
 
 
+def _grouped(result: CheckResult, places: dict[str, int]) -> Iterator[dict[str, Any]]:
+    """The results of many sources: those of one case in a row, each with the words of that case.
+
+    Each source keeps a result of its own: several locations of one result are places that must all change for it to end
+    (3.27.12), and hosts are corrected one by one. The case is a property and no second partial fingerprint, for these say which
+    result is which (3.27.17), and a tool that compares two logs by them would take one host for another.
+    """
+    for group in result.groups:
+        for case in group.cases:
+            words = {"id": _hashed((case.kind.id, case.mask)), "rule": readable(case.shape), "sources": case.sources}
+            for place in case.places:
+                made = _result(place, places)
+                yield {**made, "properties": {**made["properties"], "case": words}}
+
+
 def _suppression(decision: Suppression) -> dict[str, Any]:
     """Who decided to live with a result, outside of the dump (3.35)."""
     reason = f"{decision.reason} (until {decision.until.isoformat()}; {decision})"
@@ -115,7 +130,10 @@ def _location(rule: Rule, name: str, table: CheckedTable, message: str = "") -> 
     logical = "/".join(filter(None, (table.source if table.live else "", name, rule.chain, number)))
     called = f"rule {number} of {rule.chain}" if number else str(rule)
     made: dict[str, Any] = {"logicalLocations": [{"name": readable(called), "fullyQualifiedName": readable(logical)}]}
-    if not table.live:
+    if table.file:
+        # Code scanning shows no result without a line, and in the one line of JSON that holds a ruleset is no better place.
+        made["physicalLocation"] = _physical(table.file, 1)
+    elif not table.live:
         made["physicalLocation"] = _physical(table.source, rule.line, snippet=str(rule))
     return {**made, "message": {"text": readable(message)}} if message else made
 
@@ -140,5 +158,8 @@ def _uri(source: str) -> str:
 
 def _fingerprint(finding: Finding, table: CheckedTable) -> str:
     """What stays when lines are added before the rule: its words, chain and source."""
-    words: Sequence[str] = (finding.kind.id, table.source, table.family.name, finding.table, str(finding.rule))
+    return _hashed((finding.kind.id, table.source, table.family.name, finding.table, str(finding.rule)))
+
+
+def _hashed(words: Sequence[str]) -> str:
     return hashlib.sha256("\0".join(words).encode("utf-8", "surrogateescape")).hexdigest()[:32]

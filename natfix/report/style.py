@@ -51,6 +51,9 @@ dt{color:var(--quiet)}
 dd{margin:0}
 dd>p{margin:0}
 ul{margin:.25rem 0;padding-left:1.25rem}
+:target{scroll-margin:1rem}
+th>:target{background:var(--warn-fill);color:var(--text);border-radius:.25rem;padding:.1rem .3rem;margin-left:-.3rem}
+tbody th a{font-weight:400}
 summary{cursor:pointer;padding:.4rem 0}
 .quiet{color:var(--quiet)}
 .verdict{border-left:.4rem solid;border-radius:.4rem;padding:.6rem 1rem;font-weight:600}
@@ -93,6 +96,7 @@ article{padding:.25rem .6rem .6rem}
 thead{position:absolute;left:-99rem}
 tr{display:block;border-bottom:1px solid var(--edge);padding:.35rem 0}
 th,td{display:block;border:0;padding:0}
+td:empty{display:none}
 td[data-name]::before{content:attr(data-name) ": ";color:var(--quiet)}
 }
 @media print{body{max-width:none}article{break-inside:avoid}}

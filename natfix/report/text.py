@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from natfix.audit import Finding, Severity
 from natfix.packets import Packet
 from natfix.report.lines import Line, Style, shown
-from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
+from natfix.report.model import EACH, CheckedTable, CheckResult, ClusterOrigin
 from natfix.ruleset import Rule
 
 if TYPE_CHECKING:  # Start-up time.
     from natfix.report.gathered import Group
 
-# Of more sources than this nobody reads every finding.
-EACH = 10
 SHOWN = 3
+FORMS = 5
 
 _STYLES: dict[Severity, Style] = {Severity.HIGH: "bad", Severity.MEDIUM: "warn", Severity.LOW: "warn", Severity.INFO: "dim"}
 
@@ -51,13 +50,25 @@ def _many_lines(result: CheckResult) -> Iterator[Line]:
     if len(result.notes) > EACH:
         yield Line(f"note: {len(result.notes) - EACH} more notes; --format json has them all", "warn")
     for group in result.groups:
-        first, *others = group.places
+        yield from _cases(group)
+
+
+def _cases(group: Group) -> Iterator[Line]:
+    """What findings of one kind have in common, each with its first as an example."""
+    for case in group.cases[:FORMS]:
+        first, *others = case.places
         yield Line()
         yield from finding_lines(first.finding, first.table)
         if others:
-            yield Line(f"  also     {'; '.join(place_of(each.table, each.finding) for each in others[:SHOWN])}")
+            yield Line(shown(f"  also     {'; '.join(place_of(each.table, each.finding) for each in others[:SHOWN])}"))
         if len(others) > SHOWN:
             yield Line(f"           and {len(others) - SHOWN} more; --format json has them all")
+        if any(case.own):
+            yield Line(shown(f"  alike    {case.shape}"))
+    if rest := group.cases[FORMS:]:
+        found = sum(len(case.places) for case in rest)
+        yield Line()
+        yield Line(f"{group.kind.id} in {count(len(rest), 'more form')}, {count(found, 'finding')}; --format json has them all")
 
 
 def _group_line(group: Group) -> Line:
@@ -95,12 +106,19 @@ def cluster_lines(clusters: Iterable[ClusterOrigin]) -> Iterator[Line]:
 
 def place_of(table: CheckedTable, finding: Finding) -> str:
     """Where a finding is: the line of a file, or the number of a rule of a host; neither for what is no rule."""
+    return f"{table.origin}{': ' if table.file else ', '}{spot_of(table, finding)}"
+
+
+def spot_of(table: CheckedTable, finding: Finding) -> str:
+    """Where a finding is inside of its source."""
     rule = finding.rule
     number = f", rule {rule.number}" if rule.number else ""
     place = f"{finding.table} {rule.chain}".rstrip() + number
+    if table.file:
+        return f"{table.source.removeprefix(f'{table.file}: ')}, {place}"
     if table.live or not rule.line or rule.native:
-        return f"{table.source}, {place}"
-    return f"{table.source}, line {rule.line} ({place})"
+        return place
+    return f"line {rule.line} ({place})"
 
 
 def _fate(finding: Finding, packet: Packet) -> Line:

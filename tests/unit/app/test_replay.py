@@ -59,7 +59,7 @@ def live(sources: Sources) -> WholeHost:
 
 def within(result: CheckResult) -> CheckResult:
     """A result as the file says it."""
-    tables = tuple(replace(table, source=f"{FILE}: {table.source}") for table in result.tables)
+    tables = tuple(replace(table, source=f"{FILE}: {table.source}", file=FILE) for table in result.tables)
     return replace(result, tables=tables, notes=tuple(f"{FILE}: {note}" for note in result.notes))
 
 

@@ -141,6 +141,20 @@ def crowd(number: int) -> CheckResult:
     return summed_up([*hosts, looked_at(simple(CORRECTED), "good.save")], [unread()])
 
 
+def fleet(number: int) -> CheckResult:
+    """So many hosts, each told by a file of its own: every third is right, of the others every fourth wrong in another way."""
+    hosts = [_host(place) for place in range(1, number + 1)]
+    return replace(summed_up(hosts, [unread()]), empty=("bare.natfix",))
+
+
+def _host(place: int) -> CheckResult:
+    net = f"172.7.{place}"
+    spec = CORRECTED if not place % 3 else BROAD.replace("docker0", "br-0123456789ab") if not place % 4 else BROAD
+    file = f"host{place:03}.example.net.natfix"
+    (table,) = looked_at(simple(spec.replace("172.7.21", net).replace("0123456789ab", f"{place:012x}")), "iptables-nft").tables
+    return CheckResult((replace(table, source=f"{file}: iptables-nft", file=file, live=True),))
+
+
 def suppressed() -> CheckResult:
     """A table of one finding that somebody decided to live with, until a day, for a reason."""
     (table,) = looked_at(simple()).tables

@@ -16,6 +16,7 @@ from tests.unit.report.results import (
     crowd,
     dropped,
     findings,
+    fleet,
     looked_at,
     problems,
     result,
@@ -133,7 +134,21 @@ def test_a_document_begins_with_its_versions_and_counts_what_it_found() -> None:
 def test_kinds_are_summed_up_and_what_could_not_be_read_is_named() -> None:
     held = check_document(crowd(3))
     assert problems(held, "check-1.json") == []
-    assert held["kinds"] == [{"id": "NAT001", "name": "over-broad-masquerade", "severity": "high", "findings": 3, "sources": 3}]
+    alike = {
+        "rule": "-A POSTROUTING -s <network> ! -o docker0 -j MASQUERADE",
+        "findings": 3,
+        "sources": ["h1.save", "h2.save", "h3.save"],
+    }
+    assert held["kinds"] == [
+        {
+            "id": "NAT001",
+            "name": "over-broad-masquerade",
+            "severity": "high",
+            "findings": 3,
+            "sources": 3,
+            "cases": [alike],
+        }
+    ]
     (broken,) = held["unread"]
     assert (broken["source"], broken["line"], broken["column"] > 1) == ("broken,1.save", 3, True)
 
@@ -167,3 +182,15 @@ def test_what_is_no_rule_is_told_as_the_schema_says() -> None:
     assert problems(held, "check-1.json") == []
     (finding,) = held["tables"][0]["findings"]
     assert finding["rule"]["text"] == "net.ipv4.ip_forward = 0"
+
+
+def test_a_host_that_a_file_tells_of_is_named_by_that_file() -> None:
+    held = check_document(fleet(12))
+    assert problems(held, "check-1.json") == []
+    assert (held["tables"][0]["file"], held["tables"][0]["source"]) == (
+        "host001.example.net.natfix",
+        "host001.example.net.natfix: iptables-nft",
+    )
+    assert held["empty"] == ["bare.natfix"]
+    assert "host004.example.net.natfix" in held["kinds"][0]["cases"][0]["sources"]
+    assert check_document(looked_at(simple()))["tables"][0]["file"] is None

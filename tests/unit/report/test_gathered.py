@@ -1,8 +1,8 @@
 """natfix/report/gathered.py: what a check of several sources adds."""
 
 from natfix.errors import BusyError
-from natfix.report.gathered import Unread
-from tests.unit.report.results import TEXT, crowd, looked_at, unread
+from natfix.report.gathered import PICTURED, Unread, pictured
+from tests.unit.report.results import TEXT, crowd, fleet, looked_at, unread
 
 
 def test_findings_are_grouped_by_kind_the_worst_first() -> None:
@@ -26,3 +26,9 @@ def test_what_could_not_be_read_keeps_what_the_error_said() -> None:
     busy = Unread.of("x", BusyError("taken", hint="Wait."))
     assert (busy.line, busy.column, busy.exit_code, busy.problem, str(busy)) == (0, 0, 6, "taken", "taken\n  Wait.")
     assert str(Unread.of("x", BusyError("taken"))) == "taken"
+
+
+def test_pictures_are_of_a_few_findings_of_each_kind_and_of_many_sources_of_each_case() -> None:
+    assert [place.table.source for place in pictured(crowd(8))] == ["h1.save", "h2.save", "h3.save"]
+    assert len(crowd(8).places[:PICTURED]) == PICTURED
+    assert [place.table.file for place in pictured(fleet(24))] == ["host004.example.net.natfix", "host001.example.net.natfix"]

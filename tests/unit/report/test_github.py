@@ -6,7 +6,7 @@ import pytest
 
 from natfix.report.github import github_text
 from natfix.report.model import CheckResult
-from tests.unit.report.results import NESTED, TEXT, crowd, dropped, looked_at, result, shielded, simple
+from tests.unit.report.results import NESTED, TEXT, crowd, dropped, fleet, looked_at, result, shielded, simple
 
 COMMAND = re.compile(r"::(error|warning|notice) ([^:\r\n]*)::([^\r\n]*)")
 
@@ -77,3 +77,9 @@ def test_what_could_not_be_read_stands_beside_its_place() -> None:
     assert (level, properties["file"], properties["line"]) == ("error", "broken,1.save", "3")
     assert int(properties["col"]) > 1
     assert message
+
+
+def test_a_finding_on_a_host_that_a_file_tells_of_stands_beside_that_file() -> None:
+    _, (level, properties, message), *_ = commands(fleet(24))
+    assert (level, properties["file"], "line" in properties) == ("error", "host001.example.net.natfix", False)
+    assert message.splitlines()[0] == "host001.example.net.natfix: iptables-nft, nat POSTROUTING, rule 1"

@@ -2,51 +2,14 @@
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
-from natfix.report.html import PICTURED, html_text
+from natfix.report.gathered import PICTURED
+from natfix.report.html import html_text
 from natfix.report.model import CheckResult
-from tests.unit.report.results import NESTED, TEXT, crowd, dropped, looked_at, result, shielded, simple, suppressed
-
-VOID = {"meta", "link", "br", "hr", "img", "input"}
-
-
-class Page(HTMLParser):
-    """A page that is read strictly: every element is closed where it must be."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words = ""
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
-
-    def values(self, name: str) -> list[str]:
-        """The values of an attribute, in order."""
-        return [str(attributes[name]) for _, attributes in self.elements if name in attributes]
-
-    def count(self, tag: str) -> int:
-        """How many elements of a kind there are."""
-        return sum(each == tag for each, _ in self.elements)
-
+from tests.unit.report.page import Page
+from tests.unit.report.results import NESTED, TEXT, crowd, dropped, fleet, looked_at, result, shielded, simple, suppressed
 
 RESULTS = {
     "a file": looked_at(TEXT),
@@ -55,6 +18,9 @@ RESULTS = {
     "a host": result(live=True),
     "dropped": dropped(),
     "shielded": shielded(),
+    "a fleet": fleet(24),
+    "a fleet without a fault": replace(crowd(0), empty=tuple(map(str, range(12)))),
+    "a fleet with decisions": replace(suppressed(), empty=tuple(map(str, range(12))), notes=("look <twice>",)),
     "nothing": CheckResult(()),
 }
 
@@ -158,14 +124,3 @@ def test_a_suppressed_finding_is_listed_with_its_reason() -> None:
     assert page.count("svg") == 0
     for words in ("1 suppressed finding", "the <old> host | goes", "2027-03-31", "dump.save, line 3"):
         assert words in page.words
-
-
-def test_lists_in_the_words_of_an_audit_rule_are_lists() -> None:
-    (table,) = looked_at(simple()).tables
-    words = "Ways out;\nno more:\n- one, and\n  the rest of it\n- <two>\nThen look again."
-    finding = replace(table.findings[0], kind=replace(table.findings[0].kind, remediation=words, fix="none"))
-    text = html_text(CheckResult((replace(table, findings=(finding,)),)))
-    assert (
-        "<p>Ways out; no more:</p>\n<ul><li>one, and the rest of it</li><li>&lt;two&gt;</li></ul>\n<p>Then look again.</p>"
-        in text
-    )

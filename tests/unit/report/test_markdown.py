@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from natfix.report.markdown import DETAILED, markdown_text
 from natfix.report.model import CheckResult
-from tests.unit.report.results import TEXT, crowd, dropped, looked_at, result, simple, suppressed
+from tests.unit.report.results import TEXT, crowd, dropped, fleet, looked_at, result, simple, suppressed
 
 
 def test_a_finding_is_told_with_its_rule_packet_way_and_cure() -> None:
@@ -73,3 +73,25 @@ def test_nothing_that_a_terminal_acts_on_is_left() -> None:
 def test_a_suppressed_finding_is_named_with_its_reason() -> None:
     told = r"- suppressed until 2027-03-31: NAT001 dump.save, line 3 (nat POSTROUTING, rule 1): the &lt;old&gt; host \| goes"
     assert told in markdown_text(suppressed())
+
+
+def test_hosts_with_one_fault_are_named_together_after_one_example() -> None:
+    text = markdown_text(fleet(24))
+    assert text.count("```text\n-A") == 2
+    assert "12 sources with `-A POSTROUTING -s <network> ! -o docker0 -j MASQUERADE`, for example:" in text
+    assert "`host001.example.net.natfix`, `host002.example.net.natfix`, `host005.example.net.natfix`" in text
+    assert "Nothing was found in 9 sources: `host003.example.net.natfix`, " in text
+    assert "- 1 source: " in text
+    assert text.count("<details>") == text.count("</details>") == 3
+    (table,) = suppressed().tables
+    held = CheckResult((table, *crowd(1).tables), ("look twice",), empty=tuple("abcdefghij"))
+    assert "- suppressed until 2027-03-31: NAT001 dump.save" in markdown_text(held)
+    assert "- note: look twice" in markdown_text(held)
+    alone = CheckResult(crowd(1).tables[:1], empty=tuple("abcdefghij"))
+    assert markdown_text(alone).count("<details>") == 1
+    nothing_fine = CheckResult(crowd(11).tables[:11])
+    assert "Nothing was found" not in markdown_text(nothing_fine)
+
+
+def test_a_thousand_hosts_fit_into_a_comment() -> None:
+    assert len(markdown_text(fleet(250))) * 4 < 65_536

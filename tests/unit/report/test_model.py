@@ -1,11 +1,13 @@
 """natfix/report/model.py: what a check found, counted."""
 
+from dataclasses import replace
+
 import pytest
 
 from natfix.audit import Severity
 from natfix.report.model import CheckedTable, CheckResult
 from natfix.ruleset import Family
-from tests.unit.report.results import CLUSTER, GUESS, checked, crowd, looked_at, result, simple
+from tests.unit.report.results import CLUSTER, GUESS, checked, crowd, fleet, looked_at, result, simple
 
 NOTHING = CheckResult((CheckedTable("x", live=False, family=Family.IPV4, rules=0, cluster=None),))
 
@@ -48,3 +50,14 @@ def test_a_place_knows_its_table_and_its_picture() -> None:
 def test_sources_are_named_once_and_unread_ones_last() -> None:
     assert crowd(2).sources == ("h1.save", "h2.save", "good.save", "broken,1.save")
     assert result().sources == ("dump.save", "ip6tables-nft")
+
+
+def test_a_host_that_a_file_tells_of_is_one_source_however_many_tables_it_has() -> None:
+    held = fleet(4)
+    second = replace(held.tables[0], source="host001.example.net.natfix: ip6tables-nft", family=Family.IPV6)
+    both = CheckResult((held.tables[0], second))
+    assert both.sources == ("host001.example.net.natfix",)
+    assert both.groups[0].sources == 1
+    assert not both.many
+    assert fleet(12).many
+    assert fleet(4).sources[-2:] == ("bare.natfix", "broken,1.save")

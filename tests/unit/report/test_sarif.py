@@ -1,5 +1,6 @@
 """natfix/report/sarif.py: what a check found, as SARIF that the official schema describes."""
 
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from natfix.report.gathered import Unread
 from natfix.report.model import CheckResult
 from natfix.report.sarif import sarif_document
 from natfix.ruleset import Rule
-from tests.unit.report.results import NESTED, TEXT, crowd, dropped, looked_at, result, shielded, simple, suppressed
+from tests.unit.report.results import NESTED, TEXT, crowd, dropped, fleet, looked_at, result, shielded, simple, suppressed
 
 HELD = json.loads((Path(__file__).parents[2] / "data/sarif/sarif-2.1.0-rtm.5.json").read_text(encoding="utf-8"))
 RESULTS = {
@@ -25,6 +26,7 @@ RESULTS = {
     "a host": result(live=True),
     "dropped": dropped(),
     "shielded": shielded(),
+    "a fleet": fleet(24),
     "nothing": CheckResult(()),
 }
 
@@ -151,3 +153,38 @@ def test_a_suppressed_finding_is_a_result_with_that_decision() -> None:
     (decision,) = found["suppressions"]
     assert decision["justification"] == "the <old> host | goes (until 2027-03-31; NAT001 (natfix.toml: suppress 1))"
     assert (decision["kind"], decision["status"]) == ("external", "accepted")
+
+
+def test_hosts_with_one_fault_stand_together_and_name_what_they_have_in_common() -> None:
+    (run,) = sarif_document(fleet(24))["runs"]
+    cases = [each["properties"]["case"] for each in run["results"]]
+    assert [case["sources"] for case in cases] == [4] * 4 + [12] * 12
+    assert cases[0]["rule"] == "-A POSTROUTING -s <network> ! -o br-<id> -j MASQUERADE"
+    assert len({case["id"] for case in cases}) == 2
+    # A case is called alike in every check: what all hosts of one check share has no part in its name.
+    (other,) = sarif_document(fleet(48))["runs"]
+    assert other["results"][0]["properties"]["case"]["id"] == cases[0]["id"]
+    assert len({each["partialFingerprints"]["natfixRule/v1"] for each in run["results"]}) == 16
+    (few,) = sarif_document(looked_at(simple()))["runs"]
+    assert "case" not in few["results"][0]["properties"]
+
+
+def test_a_host_that_a_file_tells_of_is_that_file_and_has_the_line_that_code_scanning_wants() -> None:
+    (run,) = sarif_document(fleet(24))["runs"]
+    for each in run["results"]:
+        (location,) = each["locations"]
+        name = location["physicalLocation"]["artifactLocation"]["uri"]
+        assert location["physicalLocation"]["region"] == {"startLine": 1}
+        assert location["logicalLocations"][0]["fullyQualifiedName"] == f"{name}: iptables-nft/nat/POSTROUTING/1"
+
+
+def test_a_thousand_hosts_stay_within_the_limits_of_code_scanning() -> None:
+    (run,) = sarif_document(fleet(250))["runs"]
+    # Of github's documentation, "SARIF results exceed one or more limits", for each run and for each result.
+    assert len(run["results"]) * 4 < 25_000
+    assert len(run["tool"]["driver"]["rules"]) < 25_000
+    for each in run["results"]:
+        assert len(each["locations"]) == 1
+        assert sum(len(flow["locations"]) for flows in each["codeFlows"] for flow in flows["threadFlows"]) < 1000
+    assert all(len(rule["properties"]["tags"]) <= 10 for rule in run["tool"]["driver"]["rules"])
+    assert len(gzip.compress(json.dumps(run).encode())) * 4 < 10 * 1024 * 1024

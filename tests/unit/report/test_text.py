@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from natfix.app.check import summed_up
 from natfix.report.lines import plain
-from natfix.report.model import CheckResult
-from natfix.report.text import EACH, check_lines, cluster_lines, count, finding_lines, place_of
+from natfix.report.model import EACH, CheckResult
+from natfix.report.text import FORMS, check_lines, cluster_lines, count, finding_lines, place_of
 from natfix.ruleset import Rule
 from tests.unit.report.results import (
     CLUSTER,
@@ -15,6 +15,7 @@ from tests.unit.report.results import (
     crowd,
     dropped,
     findings,
+    fleet,
     looked_at,
     result,
     shielded,
@@ -146,6 +147,17 @@ def test_many_sources_with_few_findings_name_them_all() -> None:
     assert "  also     two, line 3 (nat POSTROUTING, rule 1)" in lines
     lines = plain(check_lines(summed_up([*hosts, looked_at(simple(), "one")]))).split("\n")
     assert not any(line.startswith("  also") for line in lines)
+
+
+def test_what_many_sources_have_in_common_is_told_and_forms_beyond_a_few_are_counted() -> None:
+    lines = plain(check_lines(fleet(24))).split("\n")
+    assert "  alike    -A POSTROUTING -s <network> ! -o docker0 -j MASQUERADE" in lines
+    assert "26 sources, 24 nat tables, 24 rules looked at" in lines
+    rules = [f"-s 172.7.21.0/24 ! -o bridge{'x' * number} -j MASQUERADE" for number in range(FORMS + 6)]
+    lines = plain(check_lines(summed_up([looked_at(simple(rule), rule) for rule in rules]))).split("\n")
+    assert sum("  packet   " in line for line in lines) == FORMS
+    assert "NAT001 in 6 more forms, 6 findings; --format json has them all" in lines
+    assert not any(line.startswith("  alike") for line in lines)
 
 
 def test_many_notes_are_cut_with_a_word() -> None:
