@@ -58,6 +58,44 @@ for try in $(seq 300); do etcdctl get nothing > /run/etcd.try 2>&1 && break; sle
 """
 _ETCD_COMMANDS = ("natfix net", "natfix lease", "natfix node", "natfix routes")
 
+# A dozen hosts for the page about many, each a namespace with files of its own, that a real ssh reaches by name: three are
+# right, one does not answer. They end with the shell that started them.
+_FLEET = """
+sed -i 's,^root:x:0:0:root:[^:]*:,root:x:0:0:root:/run/home:,' /etc/passwd
+mkdir -m 700 .ssh
+ssh-keygen -q -t ed25519 -N '' -f .ssh/id_ed25519 && cp .ssh/id_ed25519.pub .ssh/authorized_keys
+printf 'StrictHostKeyChecking accept-new\\nLogLevel ERROR\\n' > .ssh/config
+echo "export PATH=$PATH" > .bashrc
+dropbearkey -t ed25519 -f /run/key > /run/key.log 2>&1
+ip link add lan type bridge
+ip addr add 10.4.8.1/24 dev lan
+ip link set lan up
+for n in $(seq 12); do
+    ip netns add web$n
+    ip link add to-web$n master lan up type veth peer name eth0 netns web$n
+    ip -n web$n -batch - << END
+link set lo up
+link set eth0 up
+addr add 10.4.8.1$n/24 dev eth0
+route add default via 10.4.8.1
+link add docker0 type bridge
+link set docker0 up
+addr add 172.7.1$n.1/24 dev docker0
+END
+    spared=$(test $n -lt 9 || echo '! -d 172.7.0.0/16')
+    ip netns exec web$n iptables-nft -t nat -A POSTROUTING -s 172.7.1$n.0/24 $spared ! -o docker0 -j MASQUERADE
+    echo "10.4.8.1$n web$n" >> /etc/hosts
+    test $n = 12 && continue
+    setpriv --pdeathsig KILL ip netns exec web$n unshare --mount bash -c '
+        mount -t tmpfs tmpfs /var/lib; mount -t tmpfs tmpfs /etc/iptables; exec "$@"
+        ' bash dropbear -F -E -s -r /run/key -p 22 -P /run/dropbear$n.pid > /run/dropbear$n.log 2>&1 &
+done
+for n in $(seq 11); do
+    for try in $(seq 100); do (exec 5<> /dev/tcp/web$n/22) 2> /run/ssh.try && break; sleep 0.1; done
+done
+"""
+_FLEET_COMMANDS = ("sh collect.sh",)
+
 
 @dataclass(frozen=True)
 class Step:
@@ -103,7 +141,8 @@ def _unpadded(lines: tuple[str, ...]) -> tuple[str, ...]:
 def play(commands: list[str]) -> list[str]:
     """Run *commands* one after the other on a fresh host; give back what each printed."""
     etcd = _ETCD if any(command.startswith(_ETCD_COMMANDS) for command in commands) else ""
-    script = _HOST + etcd + "".join(f"echo {_MARK}\n{command} 2>&1\n" for command in commands)
+    fleet = _FLEET if any(command.startswith(_FLEET_COMMANDS) for command in commands) else ""
+    script = _HOST + etcd + fleet + "".join(f"echo {_MARK}\n{command} 2>&1\n" for command in commands)
     done = subprocess.run(
         ["unshare", "--net", "--mount", "bash", "-c", script, "bash", str(ROOT), str(Path(sys.executable).parent)],
         check=False,
