@@ -7,13 +7,15 @@ along the way. Chains the packet does not enter are closed boxes; rules that do 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, TypeAlias
 
 from natfix.audit import Finding, Subject
+from natfix.audit.hit import Statement
 from natfix.packets import Fate, Intervals, Names, Outcome, Packet, PacketSet, walk
 from natfix.packets.bits import Bits
 from natfix.packets.packetset import ANY_PORT, PROTOCOLS
+from natfix.packets.walk import Visit
 from natfix.ruleset import Chain, Family, Rule, Table
 
 Mark: TypeAlias = Literal["", "culprit", "new", "first"]
@@ -24,8 +26,8 @@ class Row:
     """One rule in a box, or several that do not matter.
 
     Attributes:
-        text: the rule without its chain; for rules left out how many they are.
-        number: its place in the chain; 0 for rules left out.
+        text: the rule without its chain; for rules left out how many they are; or the chain's policy.
+        number: its place in the chain; 0 for rules left out and for a policy.
         taken: whether the packet matches it.
         mark: ``culprit`` for the rule the finding is about, ``new`` for what natfix puts in its place, ``first`` for a rule
             that decides before the culprit as things stand.
@@ -97,13 +99,19 @@ def chart(finding: Finding, subject: Subject, corrected: Table | None) -> Chart 
         corrected: the nat table after natfix has corrected it; None when it would correct nothing.
     """
     table = subject.table if finding.table == "nat" else subject.filtering.get(finding.table)
-    if finding.packet is None or not finding.path or table is None:
+    policy = isinstance(finding.rule, Statement)
+    hook = finding.path[0].chain if finding.path else finding.rule.chain if policy else ""
+    if finding.packet is None or not hook or table is None:
         return None
-    packet, hook = finding.packet, finding.path[0].chain
+    packet = finding.packet
     marks: dict[Rule, Mark] = {finding.behind: "first"} if finding.behind else {}
     marks[finding.rule] = "culprit"
-    box = _Layout(table, hook, finding.path, marks).box(hook)
-    before = Way(box, decided=True, good=bool(finding.shielded_by), end=_end(finding, packet))
+    walked = _walked(table, hook, packet, subject)
+    # A rule behind another one is met in a walk without that one alone, and so the finding knows best.
+    known = walked.alone and walked.outcome.rule == (None if policy else finding.path[-1])
+    box = _Layout(table, hook, walked.path if known else finding.path, marks).box(hook)
+    box = replace(box, rows=(*box.rows, Row(f"policy {finding.rule.spec.split()[-1]}", mark="culprit"))) if policy else box
+    before = Way(box, decided=not policy, good=bool(finding.shielded_by), end=_end(finding, packet))
     mended = finding.correctable and finding.table == "nat"
     after = _after(packet, subject, corrected, hook) if corrected and mended else None
     return Chart(finding.table, str(packet), before, after)
@@ -119,13 +127,35 @@ def _end(finding: Finding, packet: Packet) -> str:
 
 def _after(packet: Packet, subject: Subject, corrected: Table, hook: str) -> Way:
     """The way of *packet* through the corrected table, with what is new in it marked."""
-    outcome = min(walk(corrected, hook, packets_like(packet, subject.family)), key=_doubt)
+    walked = _walked(corrected, hook, packet, subject)
+    outcome = walked.outcome
     old = {rule for chain in subject.chains for rule in chain.rules}
     new = (rule for chain in corrected.reached_from(hook) for rule in chain.rules if rule not in old)
     good = outcome.fate is Fate.ACCEPT
     end = f"leaves as it came, from {packet.source}" if good else f"{packet.source} still leaves as another"
-    box = _Layout(corrected, hook, outcome.path, dict.fromkeys(new, "new")).box(hook)
+    box = _Layout(corrected, hook, walked.path, dict.fromkeys(new, "new")).box(hook)
     return Way(box, outcome.rule is not None, good, end)
+
+
+class _Walked(NamedTuple):
+    """The way of one packet: how it ends most likely, whether that is sure, and every rule that it matches till then."""
+
+    outcome: Outcome
+    alone: bool
+    path: Sequence[Rule]
+
+
+def _walked(table: Table, hook: str, packet: Packet, subject: Subject) -> _Walked:
+    matched: list[Rule] = []
+
+    def seen(visit: Visit) -> None:
+        if visit.parted.inside:
+            matched.append(visit.rule)
+
+    outcomes = walk(table, hook, packets_like(packet, subject.family), ipsets=subject.ipsets, seen=seen)
+    outcome = min(outcomes, key=_doubt)
+    alone = len(outcomes) == 1 and not outcome.unknown
+    return _Walked(outcome, alone, matched if alone else outcome.path)
 
 
 def _doubt(outcome: Outcome) -> int:

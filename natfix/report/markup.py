@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from html import escape
 from itertools import groupby
+from typing import Final
 
 from natfix.report.svg import printable
 
+_CODE: Final = re.compile(r"`([^`]+)`")
+
 
 def prose(text: str) -> Iterator[str]:
-    """Words of an audit rule, whose lines end where its file's do, as paragraphs and lists; an item begins with a dash."""
+    """Words of an audit rule, whose lines end where its file's do, as paragraphs and lists.
+
+    An item begins with a dash; what stands between backticks is code.
+    """
     for listed, lines in groupby(_items(text), lambda item: item.startswith("- ")):
-        items = [shown(line.removeprefix("- ")) for line in lines]
+        items = [_CODE.sub(r"<code>\1</code>", shown(line.removeprefix("- "))) for line in lines]
         listing = "".join(f"<li>{item}</li>" for item in items)
         yield f"<ul>{listing}</ul>" if listed else f"<p>{' '.join(items)}</p>"
 

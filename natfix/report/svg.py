@@ -30,6 +30,7 @@ _NAMES: Final = {
     "new": "put there by natfix apply",
     "first": "decides first, as things stand",
 }
+_POLICY: Final = "what this is about"
 
 
 @dataclass(slots=True)
@@ -100,6 +101,8 @@ def _told(box: Box) -> Iterator[str]:
             yield f"It matches rule {row.number} of {box.chain}: {row.text}."
             if row.box:
                 yield from _told(row.box)
+        elif row.mark and not row.number:
+            yield f"No rule of {box.chain} decides, and its {row.text} does."
 
 
 def printable(text: str) -> str:
@@ -137,9 +140,9 @@ def _counted(box: Box) -> str:
 
 def _row(canvas: _Canvas, row: Row, left: float, depth: int) -> None:
     start = left + _TEXT
-    number = f"{row.number}  " if row.number else "…  "
+    number = f"{row.number}  " if row.number else "" if row.mark else "…  "
     lines = _wrapped(number + row.text, start, indent=len(number))
-    note = _NAMES.get(row.mark, "")
+    note = _NAMES.get(row.mark, "") if row.number else _POLICY if row.mark else ""
     height = (len(lines) + bool(note)) * _LINE + 4
     if row.mark:
         canvas.box(f"row {row.mark}", left + 20, canvas.top, (_OUT - 12 - 3 * depth - left - 20, height - 2))

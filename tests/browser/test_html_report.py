@@ -132,7 +132,8 @@ def _overlap(one: list[float], other: list[float]) -> bool:
 
 def test_the_picture_shows_the_packets_way_through_the_chains_to_the_rule(browser: Tab, view: View) -> None:
     shown = browser.run("""(() => {
-        const svg = [...document.querySelectorAll("svg")].find(each => each.querySelectorAll(".dot").length == 3)
+        const svg = [...document.querySelectorAll("svg")]
+            .find(each => each.querySelector(".row.culprit") && each.querySelectorAll(".dot").length == 5)
         svg.scrollIntoView()
         const box = each => (({left, top, right, bottom}) => [left, top, right, bottom])(each.getBoundingClientRect())
         const dots = [...svg.querySelectorAll(".dot")]
@@ -144,12 +145,20 @@ def test_the_picture_shows_the_packets_way_through_the_chains_to_the_rule(browse
             dots: dots.map(box), row: box(svg.querySelector(".row.culprit")), end: box(svg.querySelector(".end.bad")),
             seen: dots.map(top), length: svg.querySelector(".way").getTotalLength(), page: [scrollX, scrollY],
         }})()""")
-    assert shown["seen"] == [True] * 3
-    assert [one[3] < other[3] for one, other in pairwise(shown["dots"])] == [True, True]
+    assert shown["seen"] == [True] * 5
+    assert [one[3] < other[3] for one, other in pairwise(shown["dots"])] == [True] * 4
+    # Into kube-proxy's chain and out of it again, then into two chains, one in the other.
+    lefts = [one[0] for one in shown["dots"]]
+    assert lefts[0] == lefts[2] < lefts[1] == lefts[3] < lefts[4]
     assert shown["row"][1] < shown["dots"][-1][1] < shown["row"][3]
     assert shown["row"][3] < shown["end"][1]
     assert shown["length"] > 100
-    for words in ("-j CNI-0123456789abcdef01234567", "-j INNER", "! -d 224.0.0.0/4 -j MASQUERADE"):
+    for words in (
+        "-m mark ! --mark 0x4000/0x4000 -j RETURN",
+        "-j CNI-0123456789abcdef01234567",
+        "-j INNER",
+        "! -d 224.0.0.0/4 -j MASQUERADE",
+    ):
         assert words in shown["words"]
     assert "It matches rule 1 of INNER: ! -d 224.0.0.0/4 -j MASQUERADE." in shown["told"]
     left, top, right, bottom = shown["dots"][-1]

@@ -5,10 +5,12 @@ from ipaddress import ip_address
 
 import pytest
 
-from natfix.audit import Subject
+from natfix.audit import Subject, audit_table
+from natfix.host.catalogue import read_catalogue
 from natfix.packets import Fate, Packet, walk
+from natfix.packets.ipset import parse_ipsets
 from natfix.report.chart import Box, Chart, Row, chart, packets_like
-from natfix.ruleset import Family, parse
+from natfix.ruleset import Family, parse, parse_network
 from tests.unit.report.results import BROAD, CLUSTER, CORRECTED, NESTED, dropped, findings, looked_at, shielded, simple
 
 
@@ -32,8 +34,11 @@ def test_a_rule_is_shown_as_it_is_and_as_natfix_makes_it() -> None:
 
 def test_the_way_goes_into_chains_and_leaves_those_closed_that_it_does_not_enter() -> None:
     drawn = charts(NESTED)["-A INNER -j SNAT --to-source 10.4.7.21"]
-    first, _, entered, last = drawn.before.box.rows
-    assert first.box == Box("KUBE-POSTROUTING", 2)
+    first, closed, entered, last = drawn.before.box.rows
+    assert first.taken
+    assert first.box is not None
+    assert [(row.text.split()[-1], row.taken) for row in first.box.rows] == [("RETURN", True), ("MASQUERADE", False)]
+    assert (closed.taken, closed.box) == (False, None)
     assert (entered.number, entered.taken, last.taken) == (3, True, False)
     assert entered.box is not None
     inner = entered.box.rows[1].box
@@ -99,6 +104,55 @@ def test_a_finding_behind_the_guard_is_shown_as_harmless() -> None:
     assert drawn is not None
     assert drawn.before.good
     assert "but nft table ip natfix binds it first" in drawn.before.end
+
+
+FORWARD = """\
+*filter
+:FORWARD DROP [0:0]
+:DOCKER-USER - [0:0]
+:DOCKER - [0:0]
+-A FORWARD -j DOCKER-USER
+-A FORWARD -o docker0 -j DOCKER
+-A FORWARD -i docker0 -j DOCKER
+-A DOCKER-USER -j RETURN
+-A DOCKER -d 172.7.21.9/32 -j ACCEPT
+COMMIT
+"""
+
+
+def test_what_a_policy_drops_goes_down_to_the_policy() -> None:
+    subject = _subject(simple(CORRECTED))
+    subject = replace(subject, bridges={"docker0": (parse_network("172.7.21.0/24"),)}, devices={"eth0": "10.4.7.21"})
+    subject = replace(subject, filtering={"filter": parse(FORWARD.encode(), "x").tables[0]})
+    (finding,) = (each for each in audit_table(subject, read_catalogue(local="/nowhere")) if each.kind.id == "FIL001")
+    drawn = chart(finding, subject, None)
+    assert drawn is not None
+    user, docker, inwards, policy = drawn.before.box.rows
+    assert (user.taken, docker.taken, inwards.taken) == (True, True, False)
+    assert user.box == Box("DOCKER-USER", 1, (Row("-j RETURN", 1, taken=True),))
+    assert docker.box == Box("DOCKER", 1)
+    assert policy == Row("policy DROP", mark="culprit")
+    assert (drawn.before.decided, drawn.before.end) == (False, "dropped, and nobody is told")
+
+
+def test_a_policy_that_no_rule_leads_to_has_a_picture() -> None:
+    text = f"*nat\n:POSTROUTING DROP [0:0]\n-A POSTROUTING {CORRECTED}\nCOMMIT\n"
+    subject = _subject(text)
+    (finding,) = (each for each in audit_table(subject, read_catalogue(local="/nowhere")) if each.kind.id == "NAT016")
+    assert finding.path == ()
+    drawn = chart(finding, subject, None)
+    assert drawn is not None
+    assert [(row.text, row.mark) for row in drawn.before.box.rows] == [(CORRECTED, ""), ("policy DROP", "culprit")]
+
+
+def test_sets_of_the_host_decide_where_the_packet_goes_after_the_correction() -> None:
+    text = simple().replace("-A POSTROUTING", "-A POSTROUTING -m set --match-set far dst -j ACCEPT\n-A POSTROUTING", 1)
+    (place,) = (each for each in looked_at(text).places if each.finding.kind.id == "NAT001")
+    corrected = parse(simple(CORRECTED).encode(), "x", Family.IPV4).table("nat", Family.IPV4)
+    sets = parse_ipsets("create far hash:net family inet\nadd far 10.99.0.0/16\n", "x")
+    drawn = chart(place.finding, replace(_subject(text), ipsets=sets), corrected)
+    assert drawn is not None
+    assert [row.taken for row in drawn.before.box.rows] == [False, True]
 
 
 def test_what_no_packet_shows_has_no_picture() -> None:

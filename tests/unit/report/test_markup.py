@@ -10,6 +10,7 @@ def test_a_text_means_itself() -> None:
 
 def test_lists_in_the_words_of_an_audit_rule_are_lists() -> None:
     words = "Ways out;\nno more:\n- one, and\n  the rest of it\n- <two>\nThen look again."
+    assert list(prose("Say `natfix <x>`.")) == ["<p>Say <code>natfix &lt;x&gt;</code>.</p>"]
     assert "\n".join(prose(words)) == (
         "<p>Ways out; no more:</p>\n<ul><li>one, and the rest of it</li><li>&lt;two&gt;</li></ul>\n<p>Then look again.</p>"
     )

@@ -131,6 +131,17 @@ def test_the_picture_is_told_in_words_too() -> None:
     assert list(described_way(Way(Box("A", 0), decided=False, good=True, end="x"), "p")) == ["p comes to A.", "x."]
 
 
+def test_a_policy_is_the_last_row_and_the_way_ends_below_it() -> None:
+    box = Box("FORWARD", 1, (Row("-j DOCKER-USER", 1, taken=True), Row("policy DROP", mark="culprit")))
+    way = Way(box, decided=False, good=False, end="dropped, and nobody is told")
+    picture = drawn(way)
+    words = [each.text for each in picture.iter(f"{SVG}text")]
+    assert words[-3:] == ["policy DROP", "what this is about", "dropped, and nobody is told"]
+    (line,) = of(picture, "path", "way")
+    assert corners(str(line.get("d")))[-1][0] == corners(str(line.get("d")))[0][0]
+    assert "No rule of FORWARD decides, and its policy DROP does." in list(described_way(way, "p"))
+
+
 @pytest.mark.parametrize(
     ("mark", "note"),
     [("culprit", "the rule this is about"), ("new", "put there by natfix apply"), ("first", "decides first, as things stand")],
