@@ -1,4 +1,7 @@
-"""A few pages over HTTP, each made when somebody asks for it: health, numbers. It reads nothing but the path."""
+"""A few pages over HTTP, each made when somebody asks for it: health, numbers. It reads nothing but the path.
+
+However many ask at once, and however slowly, a daemon that corrects rules spends a few threads on them: others wait.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,12 @@ import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from natfix.errors import HostError
 
 _CLIENT_SECONDS: Final = 5.0
+_AT_ONCE: Final = 16
 _PLAIN: Final = "text/plain; charset=utf-8"
 
 
@@ -51,12 +55,8 @@ class PageServer:
         class Handler(_Handler):
             page = staticmethod(answer)
 
-        class Server(ThreadingHTTPServer):
+        class Server(_Server):
             address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
-            daemon_threads = True
-
-            def handle_error(self, *_: object) -> None:
-                """Say nothing: a client that goes away in between is no news."""
 
         try:
             self._server = Server((address, port), Handler)
@@ -81,6 +81,29 @@ class PageServer:
         with contextlib.suppress(OSError, ValueError):
             while self._server.fileno() >= 0:
                 self._server.handle_request()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, *given: Any) -> None:  # noqa: ANN401  (as HTTPServer)
+        self._free = threading.BoundedSemaphore(_AT_ONCE)
+        super().__init__(*given)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  (as HTTPServer)
+        """Answer in a thread; wait for one to end when there are many."""
+        self._free.acquire()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  (as HTTPServer)
+        """Answer, and let the next one be answered."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: a client that goes away in between is no news."""
 
 
 def text_page(status: HTTPStatus, text: str) -> Page:

@@ -1,6 +1,9 @@
 """What the agent tells over HTTP."""
 
 import http.client
+import socket
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -69,6 +72,18 @@ def test_an_agent_without_prometheus_client_says_what_is_missing() -> None:
         assert told.ask("/healthz")[0] == 200
     finally:
         told.server.close()
+
+
+def test_a_crowd_that_says_nothing_takes_no_more_than_a_few_threads_and_goes_by(told: Told) -> None:
+    before = threading.active_count()
+    crowd = [socket.create_connection((told.address, told.server.port)) for _ in range(20)]
+    try:
+        time.sleep(0.5)
+        assert threading.active_count() - before <= 16
+    finally:
+        for one in crowd:
+            one.close()
+    assert told.ask("/healthz")[0] == 200
 
 
 def test_nobody_answers_after_the_end(told: Told) -> None:

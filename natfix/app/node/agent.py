@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, assert_never
 
+from natfix.app.metrics import Labels
 from natfix.app.node import metrics
 from natfix.app.node.forwarding import Forwarding, Ground
 from natfix.app.node.health import Health
@@ -61,6 +62,7 @@ class Agent:
         self._renewed = True
         self._told_rivals = 0
         self._told_config: str | None = None
+        self._told_lease: Labels = ()
         self._reconfigured = False
         self._publishing = Publishing(site.voice)
         site.voice.leased(opened.lease, opened.how)
@@ -125,8 +127,10 @@ class Agent:
     def _measure(self) -> None:
         meter, lease, outside = self._site.voice.meter, self._tenancy.lease, self._opened.outside
         reached = str(outside.public_ip or outside.public_ipv6)
-        backend = self._tenancy.attributes.backend_type
-        meter.put_only(metrics.LEASE, {(str(self._own), reached, backend, outside.link): 1})
+        told = (str(self._own), reached, self._tenancy.attributes.backend_type, outside.link)
+        if told != self._told_lease:
+            self._told_lease = told
+            meter.put_only(metrics.LEASE, {told: 1})
         if lease.expires is not None:
             meter.put(metrics.LEASE_EXPIRY, lease.expires)
         meter.put(metrics.LEASES, len(self._table.leases))

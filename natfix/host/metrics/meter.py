@@ -62,12 +62,13 @@ class PrometheusMeter(Meter):
 
     def __init__(self, metrics: Sequence[Metric], part: str, textfile: str = "", *, process: bool = True) -> None:
         self._library = _library()
-        # A sample beside each counter that tells when it was made, which no rule or dashboard of ours asks for.
-        self._library.disable_created_metrics()
+        # A sample beside each counter that tells when it was made: no rule or dashboard of ours asks for it. The library of
+        # Debian 12 (0.16) has no such switch, and tells it.
+        getattr(self._library, "disable_created_metrics", lambda: None)()
         self._registry = self._library.CollectorRegistry()
         self._textfile = textfile
         self._known = frozenset((BUILD, *metrics))
-        self._made: dict[Metric, Any] = {}
+        self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
         for metric in metrics:
             if metric.kind != "gauge":
@@ -127,14 +128,14 @@ class PrometheusMeter(Meter):
         return made.labels(*labels) if metric.labels else made
 
     def _of(self, metric: Metric) -> Any:  # noqa: ANN401  (as _one)
-        made = self._made.get(metric)
+        made = self._made.get(metric.name)
         return made if made is not None else self._make(metric)
 
     def _make(self, metric: Metric) -> Any:  # noqa: ANN401  (as _one)
         if metric not in self._known:
             raise LookupError(f"{metric.name} is not among the metrics of this part")
         with self._lock:
-            if metric not in self._made:
+            if metric.name not in self._made:
                 given = {"labelnames": metric.labels, "registry": self._registry}
                 if metric.kind == "gauge":
                     made = self._library.Gauge(metric.name, metric.text, **given)
@@ -142,8 +143,8 @@ class PrometheusMeter(Meter):
                     made = self._library.Counter(metric.name, metric.text, **given)
                 else:
                     made = self._library.Histogram(metric.name, metric.text, buckets=_BUCKETS, **given)
-                self._made[metric] = made
-            return self._made[metric]
+                self._made[metric.name] = made
+            return self._made[metric.name]
 
 
 def _write(path: str, data: bytes) -> None:
