@@ -110,7 +110,11 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
         Panel("Until the lease ends", (
             ("natfix_node_lease_expiry_timestamp_seconds{HERE} - time()", "{{instance}}"),
         ), unit="s"),
-        Panel("Ready", (("natfix_node_ready{HERE}", "{{instance}}"),)),
+        Panel("Ready, and its iptables rules in place", (
+            ("natfix_node_ready{HERE}", "{{instance}}: ready"),
+            ("natfix_node_rules_successful{HERE}", "{{instance}}: rules"),
+            ("increase(natfix_node_rule_repairs_total{HERE}[1h])", "{{instance}}: rules put right in an hour"),
+        )),
         Panel("Leases", (("natfix_node_lease_info{HERE}", ""),), kind="table", width=24),
     ),
     "Hosts that are checked": (

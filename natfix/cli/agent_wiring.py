@@ -334,9 +334,7 @@ def _keepers(orders: AgentOrders, voice: Voice, config: NetworkConfig, subnet: S
         family = Family(network.version)
         tables = usual_tables(family)
         chains = wanted_chains(config, subnet, orders.rules, fully_random=tables.fully_random)[family]
-        found.append(
-            RuleKeeper(tables, chains, lambda script: voice.did(f"iptables rules of the cluster were put right:\n{script}"))
-        )
+        found.append(RuleKeeper(tables, chains, voice.ruled))
     return found
 
 

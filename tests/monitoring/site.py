@@ -149,7 +149,7 @@ def monitored(folder: Path) -> Iterator[Site]:
         server = stack.enter_context(etcd(folder / "etcd", namespace=name, host="127.0.0.1", port=2379))
         server.ctl("put", f"{PREFIX}/config", HOST_GW)
         node = Node(21, name, folder / "21", server, "10.4.7.21")
-        node.start("--healthz-ip", "127.0.0.1", "--healthz-port", "2401")
+        node.start("--healthz-ip", "127.0.0.1", "--healthz-port", "2401", "--iptables-forward-rules")
         stack.callback(node.stop, subprocess.Popen.kill)
         listen = ("--metrics-listen", "127.0.0.1:9735")
         watcher = stack.enter_context(watching(host, *options(NFT), "--no-persist", "--interval", "1", *listen))

@@ -59,6 +59,12 @@ STORE_CONTACT: Final = Metric(
     "When the lease store told something last, if only that nothing is new.",
 )
 STORE_OUTAGES: Final = Metric("natfix_node_store_outages_total", "counter", "Times when the lease store was gone.")
+RULES_RIGHT: Final = Metric(
+    "natfix_node_rules_successful", "gauge", "1 if iptables rules, and Docker, could be made to fit the subnet the last time."
+)
+RULE_REPAIRS: Final = Metric(
+    "natfix_node_rule_repairs_total", "counter", "Times when iptables rules were put right, the first time included."
+)
 CONFIG_CHANGED: Final = Metric(
     "natfix_node_network_config_changed", "gauge", "1 when the network is configured otherwise than when the agent was started."
 )
@@ -66,5 +72,5 @@ CONFIG_CHANGED: Final = Metric(
 NODE_METRICS: Final = (
     *(BUILD, ERRORS, READY, LAST_TURN, LAST_LOOK, LEASE, LEASE_EXPIRY, RENEWALS, RENEWED, RIVALS, LEASES, PEERS, DOUBTFUL),
     *(UNREACHABLE, WANTED, PRESENT, REFUSED, OBSTRUCTED, REPAIRS, REPAIR_SECONDS, FIGHTING),
-    *(STORE_UP, STORE_CONTACT, STORE_OUTAGES, CONFIG_CHANGED),
+    *(STORE_UP, STORE_CONTACT, STORE_OUTAGES, RULES_RIGHT, RULE_REPAIRS, CONFIG_CHANGED),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from natfix.app.node import metrics
 from natfix.app.node.rule_keeping import RuleKeeper
 from natfix.app.node.voice import Voice
 from natfix.errors import NatfixError
@@ -33,6 +34,7 @@ class Upkeep:
         if not self._docker_done and not failures:
             failures |= self._try(self._settle_docker)
         self._told &= failures
+        self.voice.meter.put(metrics.RULES_RIGHT, not failures)
 
     def _settle_rules(self) -> None:
         if self._keepers is None:

@@ -138,6 +138,11 @@ class Voice:
             self._failed(why)
         self._tell("node-remark", text if why is None else f"{text}: {why}", "warning")
 
+    def ruled(self, script: str) -> None:
+        """Rules of iptables were put right."""
+        self.meter.add(metrics.RULE_REPAIRS)
+        self.did(f"iptables rules of the cluster were put right:\n{script}")
+
     def did(self, text: str) -> None:
         """Something was done once."""
         self._tell("node-did", text)

@@ -1,5 +1,6 @@
 """Rules first, then Docker once, then rules again and again."""
 
+from natfix.app.node import metrics
 from natfix.app.node.rule_keeping import RuleKeeper, RuleWish, wanted_chains
 from natfix.app.node.upkeep import Upkeep
 from natfix.app.node.voice import Voice
@@ -16,10 +17,11 @@ class Scene:
     def __init__(self) -> None:
         self.tables = MemoryHookTables()
         self.chronicle = MemoryChronicle()
+        self.meter = MemoryMeter()
         self.done: list[str] = []
         self.broken: str = ""
         self.docker_broken: str = ""
-        self.upkeep = Upkeep(self.build, self.docker, Voice(self.chronicle, MemoryNotifier(), MemoryMeter()))
+        self.upkeep = Upkeep(self.build, self.docker, Voice(self.chronicle, MemoryNotifier(), self.meter))
 
     def build(self) -> list[RuleKeeper]:
         if self.broken:
@@ -61,3 +63,19 @@ def test_what_fails_is_told_once_and_tried_again() -> None:
     scene.upkeep.turn()
     assert scene.done == ["rules", "docker"]
     scene.broken = scene.docker_broken = ""
+
+
+def test_the_monitoring_knows_whether_rules_and_docker_are_as_they_should_be() -> None:
+    scene = Scene()
+    told = []
+    for scene.broken, scene.docker_broken in (("no iptables", ""), ("", "Docker does not start"), ("", "")):
+        scene.upkeep.turn()
+        told.append(scene.meter.value(metrics.RULES_RIGHT))
+    assert told == [0, 0, 1]
+
+
+def test_the_monitoring_knows_how_often_rules_were_put_right() -> None:
+    meter, chronicle = MemoryMeter(), MemoryChronicle()
+    Voice(chronicle, MemoryNotifier(), meter).ruled("*filter")
+    assert meter.value(metrics.RULE_REPAIRS) == 1
+    assert [entry.what for entry in chronicle.entries] == ["node-did"]
