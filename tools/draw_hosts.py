@@ -102,7 +102,7 @@ def draw() -> str:
             f'<desc id="desc">Before, POSTROUTING on host A rewrites the source {POD_ADDRESS} to {NODE_ADDRESS}, and the log of'
             " the server in pod B shows the host. After natfix apply the source stays, and the log shows the pod.</desc>"
         ),
-        f"<style>\n{_style()}</style>",
+        f"<style>\n{styles()}</style>",
         f'<rect class="page" width="{WIDTH}" height="{HEIGHT}" rx="12"/>',
         *(_panel(panel) for panel in PANELS),
         "</svg>",
@@ -110,7 +110,8 @@ def draw() -> str:
     return "\n".join(parts) + "\n"
 
 
-def _style() -> str:
+def styles() -> str:
+    """Return the style sheet of a picture, light and dark."""
     fixed = (
         "text { font-family: system-ui, 'DejaVu Sans', sans-serif; font-size: 14px }\n"
         ".mono { font-family: ui-monospace, 'DejaVu Sans Mono', monospace; font-size: 11.5px }\n"
@@ -144,13 +145,13 @@ def _panel(panel: Panel) -> str:
     return "\n".join(
         [
             f'<g transform="translate(0 {panel.top})">',
-            _text(24, 20, panel.title, f"strong {panel.mood}"),
-            _box((24, 34, 470, 206), "host"),
-            _box((674, 34, 286, 206), "host"),
-            _text(40, 58, "host A", "strong text"),
-            _text(98, 58, NODE_ADDRESS, "mono quiet"),
-            _text(690, 58, "host B", "strong text"),
-            _text(748, 58, "10.4.7.22", "mono quiet"),
+            text(24, 20, panel.title, f"strong {panel.mood}"),
+            box((24, 34, 470, 206), "host"),
+            box((674, 34, 286, 206), "host"),
+            text(40, 58, "host A", "strong text"),
+            text(98, 58, NODE_ADDRESS, "mono quiet"),
+            text(690, 58, "host B", "strong text"),
+            text(748, 58, "10.4.7.22", "mono quiet"),
             *_path(panel),
             *_rule(panel),
             *_log(panel),
@@ -183,16 +184,16 @@ def _path(panel: Panel) -> list[str]:
 
 def _node(left: int, width: int, kind: str, name: str, below: str = "") -> list[str]:
     middle = left + width // 2
-    label = _text(middle, 137 if below else 145, name, "strong small middle text" if below else "small middle text")
-    shown = [_box((left, 116, width, 48), kind), label]
-    return [*shown, _text(middle, 154, below, "mono middle text")] if below else shown
+    label = text(middle, 137 if below else 145, name, "strong small middle text" if below else "small middle text")
+    shown = [box((left, 116, width, 48), kind), label]
+    return [*shown, text(middle, 154, below, "mono middle text")] if below else shown
 
 
 def _packet(middle: int, source: str, mood: str) -> list[str]:
     """Draw a packet above the line, with the source address that it carries."""
     return [
-        _box((middle - 62, 82, 124, 22), f"{mood}-box", radius=11),
-        _text(middle, 97, f"from {source}", f"mono middle {mood}"),
+        box((middle - 62, 82, 124, 22), f"{mood}-box", radius=11),
+        text(middle, 97, f"from {source}", f"mono middle {mood}"),
     ]
 
 
@@ -203,7 +204,7 @@ def _rule(panel: Panel) -> list[str]:
     ]
     return [
         '<path class="line edge" d="M368 164 V188" stroke-dasharray="3 3"/>',
-        _box((36, 188, 446, 38), "box"),
+        box((36, 188, 446, 38), "box"),
         f'<text class="mono" x="259" y="211" text-anchor="middle" xml:space="preserve">{"".join(spans)}</text>',
     ]
 
@@ -211,7 +212,7 @@ def _rule(panel: Panel) -> list[str]:
 def _log(panel: Panel) -> list[str]:
     return [
         '<path class="line edge" d="M891 164 V188" stroke-dasharray="3 3"/>',
-        _box((686, 188, 262, 38), "box"),
+        box((686, 188, 262, 38), "box"),
         (
             '<text class="mono" x="698" y="211" xml:space="preserve">'
             f'<tspan class="quiet">log: </tspan><tspan class="strong {panel.mood}">{panel.source}</tspan>'
@@ -225,14 +226,15 @@ def _arrow(left: int, right: int, kind: str) -> str:
     return f'<path class="line {kind}" d="M{left} 140 H{right - 1} {tip}"/>'
 
 
-def _box(place: tuple[int, int, int, int], kind: str, *, radius: int = 6) -> str:
+def box(place: tuple[int, int, int, int], kind: str, *, radius: int = 6) -> str:
     """Draw a box at *place*: left, top, width and height."""
     left, top, width, height = place
     return f'<rect class="{kind}" x="{left}" y="{top}" width="{width}" height="{height}" rx="{radius}"/>'
 
 
-def _text(left: int, base: int, text: str, kind: str) -> str:
-    return f'<text class="{kind}" x="{left}" y="{base}">{escape(text)}</text>'
+def text(left: int, base: int, words: str, kind: str) -> str:
+    """Write *words* at the left end of their base line."""
+    return f'<text class="{kind}" x="{left}" y="{base}">{escape(words)}</text>'
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from tests.site import build, copied
 
 VIEWS = [View("dark", 1280), View("light", 390)]
 # The front page with its picture, the longest tables, the widest blocks, and a page below the top.
-PAGES = ("index", "troubleshooting", "commands", "compared", "routing", "rules/NAT001")
+PAGES = ("index", "troubleshooting", "commands", "compared", "routing", "fleet", "verdicts", "rules/NAT001")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,33 @@ def test_a_page_opens_without_complaints_asks_nobody_else_and_fits(browser: Tab,
         .filter(each => each.getBoundingClientRect().right > innerWidth + 0.5 || each.getBoundingClientRect().left < -0.5)
         .map(each => each.outerHTML.slice(0, 80))"""
     assert browser.run(wide) == []
+    assert browser.run(BROKEN) == []
+    # A picture is shown so large that its smallest letters, of 11.5 of its own pixels, can be read.
+    shown = browser.run("""[...document.querySelectorAll("article img")].map(each => each.clientWidth / each.naturalWidth)""")
+    assert all(11.5 * scale >= 8 for scale in shown)
+
+
+# What is hard to read: a table's head without words, thin headings, a word of a command that is cut in a table, lines of a
+# terminal that leave their block.
+BROKEN = """(() => {
+    const seen = each => each.getBoundingClientRect().height > 0
+    const lines = each => [...each.getClientRects()].length
+    const empty = [...document.querySelectorAll("article thead")].filter(each => seen(each) && !each.textContent.trim())
+    const heads = [...document.querySelectorAll("article h1, article h2")]
+    const thin = heads.filter(each => getComputedStyle(each).fontWeight < 400)
+    const cut = [...document.querySelectorAll("article table code")].filter(each => {
+        const word = document.createRange()
+        return [...each.textContent.matchAll(/[^ ]+/g)].some(found => {
+            if (each.childNodes.length != 1 || each.firstChild.nodeType != 3) return false
+            word.setStart(each.firstChild, found.index)
+            word.setEnd(each.firstChild, found.index + found[0].length)
+            return !/[-/]/.test(found[0]) && lines(word) > 1
+        })
+    })
+    const wide = [...document.querySelectorAll("article .language-console code, article p > code, article li > code")]
+        .filter(each => Math.max(...[...each.getClientRects()].map(box => box.right)) > innerWidth + 0.5)
+    return [...empty, ...thin, ...cut, ...wide].map(each => each.outerHTML.slice(0, 100))
+})()"""
 
 
 # Waits in the page until something is there that a function of the search's own tree gives.
