@@ -2,9 +2,8 @@
 
 To refresh the pins, from the root of the repository::
 
-    python3 -m venv /tmp/pin && /tmp/pin/bin/pip install uv
-    /tmp/pin/bin/python tools/pin.py              # keep what still fits, add what is missing
-    /tmp/pin/bin/python tools/pin.py --upgrade    # take the newest releases that pyproject.toml admits
+    .venv/bin/python tools/pin.py              # keep what still fits, add what is missing
+    .venv/bin/python tools/pin.py --upgrade    # take the newest releases that pyproject.toml admits
     make test
 
 One file serves Python 3.11 to 3.14; where they need different releases, a marker says which. No file holds an
@@ -21,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = {
     "build": ["--group", "build"],
     "dev": ["pyproject.toml", "--extra", "all", "--group", "dev"],
-    # What natfix's Debian package carries, in the releases that are tested. tools/wheels.py takes pure Python only.
+    # What natfix's Debian package and RPM carry, in the releases that are tested. tools/wheels.py takes pure Python only.
     "package": ["pyproject.toml", "--extra", "etcd", "--extra", "metrics", "--constraint", "requirements/dev.txt"],
     "bench-build": ["--group", "build", "--group", "bench-build"],
     "bench": ["--group", "bench"],

@@ -38,13 +38,17 @@ def build(folder: Path, *, epoch: int, source: Path = ROOT) -> Path:
     return wheel
 
 
-def fetch(folder: Path) -> list[Path]:
+def fetch(folder: Path, pins: Path = PINS) -> list[Path]:
     """Fetch the pinned wheels into *folder*, and return them.
+
+    Args:
+        folder: where they go.
+        pins: a file of requirements/.
 
     Raises:
         subprocess.CalledProcessError: one cannot be had, has another hash, or is not pure Python; pip has said which.
     """
-    _run([*PIP, "download", "--require-hashes", "--no-deps", *PURE, f"--dest={folder}", f"--requirement={PINS}"])
+    _run([*PIP, "download", "--require-hashes", "--no-deps", *PURE, f"--dest={folder}", f"--requirement={pins}"])
     return sorted(path for path in folder.glob("*.whl") if not path.name.startswith("natfix-"))
 
 
