@@ -18,7 +18,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-# For which of natfix's extras the Debian package carries wheels, besides those that natfix always needs.
+# For which of natfix's extras the Debian package and the RPM carry wheels, besides those that natfix always needs.
 EXTRAS = ("", "etcd", "metrics")
 
 

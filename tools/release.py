@@ -4,8 +4,8 @@ From the root of the repository::
 
     SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)" .venv/bin/python -m tools.release dist/release
 
-In the folder are then the wheel, the sdist, the Debian package, the bill of materials and SHA256SUMS. ``--once`` builds once,
-from the tree it is called in.
+In the folder are then the wheel, the sdist, the Debian package, the RPM and its source package, the bill of materials and
+SHA256SUMS. ``--once`` builds once, from the tree it is called in.
 """
 
 import filecmp
@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools import bill, debian, wheels
+from tools import bill, debian, rpm, wheels
 
 ROOT = Path(__file__).resolve().parent.parent
 # What make and the tests leave in a checkout.
@@ -46,6 +46,8 @@ def make(folder: Path, epoch: int) -> None:
         own = wheels.build(folder, epoch=epoch)
         carried = (own, *wheels.fetch(parts))
         debian.build(debian.Release(carried, epoch), folder)
+        (sdist,) = folder.glob("natfix-*.tar.gz")
+        rpm.build(sdist, carried, folder, epoch)
         (folder / f"{own.name.split('-py3')[0]}.cdx.json").write_text(bill.bill(carried, epoch), encoding="utf-8")
     made = sorted(path for path in folder.iterdir() if path.is_file())
     sums = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in made)
@@ -60,11 +62,17 @@ def make_twice(folder: Path, epoch: int) -> list[str]:
     """
     with tempfile.TemporaryDirectory() as name:
         results = [Path(name, f"result-{number}") for number in range(len(BUILDERS))]
+        # Side by side, as neither needs anything of the other.
+        running = []
         for number, (builder, result) in enumerate(zip(BUILDERS, results, strict=True)):
             tree = copy_tree(Path(name, f"builder-{number}", *["deeper"] * number))
             environment = {**os.environ, **builder, "SOURCE_DATE_EPOCH": str(epoch)}
             command = [sys.executable, "-m", "tools.release", "--once", str(result)]
-            subprocess.run(command, check=True, cwd=tree, env=environment, umask=int(builder["UMASK"], 8))
+            running.append(subprocess.Popen(command, cwd=tree, env=environment, umask=int(builder["UMASK"], 8)))
+        # All are waited for, so that none builds on in a folder that is gone.
+        for process, code in [(one, one.wait()) for one in running]:
+            if code:
+                raise subprocess.CalledProcessError(code, process.args)
         found = differing(*results)
         if not found:
             shutil.copytree(results[0], folder, dirs_exist_ok=True)

@@ -1,7 +1,6 @@
 """The Debian package, from apt install to purge, on machines with systemd and a real Docker."""
 
 import json
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from tests.machine.machines.pair import CLUSTER, DockerHost
 from tests.machine.machines.patience import eventually
 from tests.machine.machines.wire import wire
 from tests.packages.sources import EPOCH
-from tools import debian, wheels
+from tools import debian, version, wheels
 from tools.release import copy_tree
 
 pytestmark = [pytest.mark.machine("systemd-nspawn", "debootstrap", "setpriv", "lintian"), pytest.mark.slow]
@@ -32,9 +31,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     carried.mkdir()
     needed = wheels.fetch(carried)
     older = copy_tree(folder / "older")
-    version = older / "natfix/_version.py"
-    text = re.sub('__version__ = ".+"', f'__version__ = "{OLD}"', version.read_text(encoding="utf-8"))
-    version.write_text(text, encoding="utf-8")
+    version.change(older, OLD)
     made = {}
     for name, source in (("old", older), ("new", debian.ROOT)):
         (folder / name).mkdir()

@@ -1,24 +1,57 @@
-"""A release: the same bytes from two builders, sums that hold, and a bill that names what is really in the package."""
+"""A release, made as docs/releasing.md says: the same bytes from two builders, sums that hold, a bill that is true."""
 
 import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.packages.sources import EPOCH
-from tools.release import differing, make_twice
+from tests.docs_session import ROOT, blocks
+from tools import version
+from tools.release import copy_tree, differing
 from tools.wheels import PINS
+
+PAGE = ROOT / "docs/releasing.md"
+SHELL = re.compile(r"^(<!-- not played: [^\n]+ -->\n\n)?```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+WHO = {f"GIT_{role}_{what}": "somebody" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
+def play(tree: Path, script: str) -> None:
+    """Run commands in *tree*, each of which has to succeed, with nobody's settings of git."""
+    environment = {**os.environ, **WHO, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    done = subprocess.run(["bash", "-e", "-c", script], check=False, capture_output=True, text=True, cwd=tree, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All artefacts, from two folders, umasks, time zones, locales and orders of sets: they were the same bytes."""
-    folder = tmp_path_factory.mktemp("release")
-    assert make_twice(folder, EPOCH) == []
-    return folder
+    """All artefacts, by the steps of the page, in a repository with a copy of the tree.
+
+    They come from two folders, umasks, time zones, locales and orders of sets, and were the same bytes.
+    """
+    tree = copy_tree(tmp_path_factory.mktemp("release") / "tree")
+    (tree / ".venv").symlink_to(Path(sys.executable).parents[1])
+    play(tree, "git init --quiet && echo /.venv >> .git/info/exclude && git add --all && git commit --quiet --message all")
+    play(tree, "".join(text for unplayed, text in SHELL.findall(PAGE.read_text(encoding="utf-8")) if not unplayed))
+    return tree / "dist/release"
+
+
+def test_no_step_of_the_page_is_left_out() -> None:
+    found = SHELL.findall(PAGE.read_text(encoding="utf-8"))
+    assert [text for language, text in blocks(PAGE) if language == "sh"] == [text for _, text in found]
+    assert sum(bool(unplayed) for unplayed, _ in found) == 2
+
+
+def test_the_version_is_said_once_and_is_everywhere_that_of_the_release(release: Path) -> None:
+    assert [path.name for path in release.iterdir() if "0.2.0" not in path.name] == ["SHA256SUMS"]
+    changelog = (release.parent.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "## [Unreleased]\n\n## [0.2.0] - 2026-12-01\n\n### Added\n" in changelog
+    with pytest.raises(ValueError, match="has nothing unreleased"):
+        version.change(release.parent.parent, "0.3.0", "2026-12-02")
 
 
 @pytest.fixture
@@ -30,13 +63,15 @@ def bill(release: Path) -> dict[str, Any]:
 
 def test_it_holds_every_artefact_and_sums_that_hold(release: Path) -> None:
     names = sorted(path.name for path in release.iterdir())
-    assert [re.sub(r"[-_][0-9][^-_]*?(?=[-_]|\.cdx|\.tar|$)", "", name) for name in names] == [
+    assert names == [
         "SHA256SUMS",
-        "natfix-py3-none-any.whl",
-        "natfix.cdx.json",
-        "natfix.tar.gz",
-        "natfix_all.deb",
-    ], names
+        "natfix-0.2.0-1.noarch.rpm",
+        "natfix-0.2.0-1.src.rpm",
+        "natfix-0.2.0-py3-none-any.whl",
+        "natfix-0.2.0.cdx.json",
+        "natfix-0.2.0.tar.gz",
+        "natfix_0.2.0-1_all.deb",
+    ]
     checked = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], check=True, capture_output=True, text=True, cwd=release)
     assert len(checked.stdout.splitlines()) == len(names) - 1
 
@@ -50,9 +85,14 @@ def test_a_difference_is_seen(tmp_path: Path) -> None:
     assert differing(tmp_path / "one", tmp_path / "other") == ["alone", "unlike"]
 
 
-def test_the_bill_names_what_the_package_carries(release: Path, bill: dict[str, Any]) -> None:
-    (package,) = release.glob("*.deb")
-    listed = subprocess.run(["dpkg-deb", "--contents", package], check=True, capture_output=True, text=True).stdout
+@pytest.mark.parametrize(
+    ("name", "command"), [("*.deb", ("dpkg-deb", "--contents")), ("*.noarch.rpm", ("rpm", "--query", "--list", "--package"))]
+)
+def test_the_bill_names_what_the_packages_carry(
+    release: Path, bill: dict[str, Any], name: str, command: tuple[str, ...]
+) -> None:
+    (package,) = release.glob(name)
+    listed = subprocess.run([*command, str(package)], check=True, capture_output=True, text=True).stdout
     carried = set(re.findall(r"/site-packages/([^/]+)-([^/-]+)\.dist-info/METADATA$", listed, re.MULTILINE))
     every = [bill["metadata"]["component"], *bill["components"]]
     assert {(one["name"].lower().replace("-", "_"), one["version"]) for one in every} == carried
