@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,28 @@ def test_it_audits_a_dump_where_python_knows_nothing_of_linux(alone: Path) -> No
     assert "NAT001" in done.stdout
     corrected = run(alone, "python", "-c", ELSEWHERE, "apply", "-", "-o", "-", CIDR, data=DUMP)
     assert (corrected.returncode, " ! -d 172.7.0.0/16 " in corrected.stdout) == (0, True), corrected
+
+
+def test_it_audits_many_dumps_there(alone: Path, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / f"{name}.save").write_text(DUMP, encoding="ascii")
+    report = tmp_path / "report.html"
+    command = ("check", str(tmp_path / "one.save"), str(tmp_path / "other.save"), CIDR, f"--output=html={report}")
+    done = run(alone, "python", "-c", ELSEWHERE, *command)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert all(f"{name}.save" in report.read_text(encoding="utf-8") for name in ("one", "other"))
+
+
+def test_it_is_one_wheel_for_every_system_and_processor(wheels: Path) -> None:
+    with zipfile.ZipFile(next(wheels.glob("natfix-*.whl"))) as archive:
+        names = archive.namelist()
+        (about,) = (archive.read(name).decode() for name in names if name.endswith(".dist-info/WHEEL"))
+    assert "Tag: py3-none-any\n" in about
+    assert "Root-Is-Purelib: true\n" in about
+    assert {name.rpartition(".")[2] for name in names if not name.startswith("natfix/_data") and ".dist-info/" not in name} == {
+        "py",
+        "typed",
+    }
 
 
 def test_it_knows_its_rules_units_and_sections(alone: Path, tmp_path: Path) -> None:
