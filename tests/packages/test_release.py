@@ -46,6 +46,15 @@ def test_no_step_of_the_page_is_left_out() -> None:
     assert sum(bool(unplayed) for unplayed, _ in found) == 2
 
 
+def test_what_debian_and_rpms_own_people_ask_is_among_the_steps(release: Path) -> None:
+    """The steps end at an error; here it is seen that they ask it of this release."""
+    played = [text for unplayed, text in SHELL.findall(PAGE.read_text(encoding="utf-8")) if not unplayed]
+    (looks,) = (text for text in played if "sha256sum" in text)
+    for package in (*release.glob("*.deb"), *release.glob("*.rpm")):
+        asked = "lintian" if package.suffix == ".deb" else "rpmlint"
+        assert any(line.startswith(asked) and package.name in line and "||" not in line for line in looks.splitlines())
+
+
 def test_the_version_is_said_once_and_is_everywhere_that_of_the_release(release: Path) -> None:
     assert [path.name for path in release.iterdir() if "0.2.0" not in path.name] == ["SHA256SUMS"]
     changelog = (release.parent.parent / "CHANGELOG.md").read_text(encoding="utf-8")
