@@ -42,11 +42,11 @@ def main() -> None:
 
 
 def write_dumps(folder: Path) -> list[str]:
-    """Write the dumps: hosts alike, each with a container subnet of its own."""
-    text = make_dump(RULES, PODS)
+    """Write the dumps: hosts of one cluster, each with pods and a container subnet of its own."""
     files = []
     for number in range(DUMPS):
         path = folder / f"host{number:04}.save"
+        text = make_dump(RULES, PODS, first_pod=number * PODS)
         path.write_bytes(text.replace(b"172.7.21.0/24", f"172.7.{number % 250}.0/24".encode()))
         files.append(str(path))
     return files

@@ -55,12 +55,15 @@ class Part(NamedTuple):
     rules: tuple[str, ...]
 
 
-def make_dump(rules: int, pods: int = PODS) -> bytes:
-    """Make a nat table of *rules* rules, or a few less where no further service fits, *pods* pods among them."""
+def make_dump(rules: int, pods: int = PODS, *, first_pod: int = 0) -> bytes:
+    """Make a nat table of *rules* rules, or a few less where no further service fits, *pods* pods among them.
+
+    Hosts of a cluster hold the same services; *first_pod* gives each its own pods.
+    """
     base = Part(tuple(_BASE_CHAINS.splitlines()), tuple(_BASE_RULES.splitlines()))
     left = rules - len(base.rules) - _RULES_OF_A_POD * pods
     services = (_service(number) for number in range(left // _RULES_OF_A_SERVICE))
-    return "\n".join(_lines([base, *map(_pod, range(pods)), *services])).encode()
+    return "\n".join(_lines([base, *map(_pod, range(first_pod, first_pod + pods)), *services])).encode()
 
 
 def _lines(parts: list[Part]) -> Iterator[str]:
@@ -77,7 +80,7 @@ def _pod(number: int) -> Part:
     """What the CNI bridge plugin with ipMasq makes for one pod of a network of this host alone."""
     chain = f"CNI-{_name('pod', number).lower()}{_name('net', number).lower()[:8]}"
     comment = rf'-m comment --comment "name: \"cbr0\" id: \"{_name("id", number).lower()}\""'
-    address = f"10.88.0.{number + 2}"
+    address = f"10.88.0.{number % 250 + 2}"
     return Part(
         (f":{chain} - [0:0]",),
         (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from natfix.audit.hidden import hidden
+from natfix.audit.hidden import hidden, once
 from natfix.audit.hit import Hit
 from natfix.audit.subject import Locality, Subject
 from natfix.packets import Fate, Intervals, Outcome, PacketSet
@@ -52,19 +52,23 @@ def _met(
     subject: Subject, packets: PacketSet, skip: frozenset[Rule] = frozenset()
 ) -> tuple[tuple[Rule, tuple[PacketSet, ...]], ...]:
     """The exclusions that some of *packets* surely match on their way, each with the part it matches."""
+    exclusions = _exclusions(subject)
+    if not exclusions:
+        return ()
     found: dict[Rule, tuple[PacketSet, ...]] = {}
 
     def seen(visit: Visit) -> None:
-        if visit.parted.inside and not visit.parted.unknown and not visit.piece.unknown and _is_exclusion(visit.rule, subject):
+        if visit.parted.inside and not visit.parted.unknown and not visit.piece.unknown and visit.rule in exclusions:
             found[visit.rule] = (*found.get(visit.rule, ()), *(piece.packets for piece in visit.parted.inside))
 
     subject.sent(packets, skip=skip, seen=seen)
     return tuple(found.items())
 
 
-def _is_exclusion(rule: Rule, subject: Subject) -> bool:
-    """Whether *rule* lets packets be because of an address in the cluster."""
-    if rule.target not in _KEEPING:
-        return False
-    networks = [network for name in ("source", "destination") if (network := rule.network(name)) is not None]
-    return any(network.prefixlen and Intervals.networks([network]) & subject.cluster_addresses for network in networks)
+@once
+def _exclusions(subject: Subject) -> Iterator[Rule]:
+    """The rules that let packets be because of an address in the cluster."""
+    for rule in subject.rules:
+        networks = [rule.network(name) for name in ("source", "destination")] if rule.target in _KEEPING else []
+        if any(each and each.prefixlen and Intervals.networks([each]) & subject.cluster_addresses for each in networks):
+            yield rule

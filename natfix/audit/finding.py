@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from natfix.audit.actor import actor_of
@@ -77,17 +77,23 @@ def every_finding(subject: Subject, catalogue: Iterable[AuditRule], guard: Guard
         _judged(kind, hit, subject, guard)
         for kind in catalogue
         if subject.family in kind.families
-        for hit in ANALYSES[kind.analysis](subject)
-        if _is_meant(kind, hit)
+        for hit, actor in _named(kind.analysis, subject)
+        if (not kind.targets or hit.rule.target in kind.targets) and (not kind.actors or actor in kind.actors)
     ]
     return tuple(sorted(_unique(_without_general(found)), key=lambda each: (-each.severity, each.rule.line, each.kind.id)))
 
 
-def _is_meant(kind: AuditRule, hit: Hit) -> bool:
-    if kind.targets and hit.rule.target not in kind.targets:
-        return False
+def _named(analysis: str, subject: Subject) -> Sequence[tuple[Hit, str]]:
+    """What an analysis finds, with whoever wrote each rule; worked out once, as several audit rules go by one analysis."""
+    if analysis not in subject.made:
+        subject.made[analysis] = [(hit, _author(hit)) for hit in ANALYSES[analysis](subject)]
+    made: Sequence[tuple[Hit, str]] = subject.made[analysis]
+    return made
+
+
+def _author(hit: Hit) -> str:
     # A copy of a rule has its own place, and the way of the first.
-    return not kind.actors or actor_of((*hit.outcomes[0].path[:-1], hit.rule) if hit.outcomes else (hit.rule,)) in kind.actors
+    return actor_of((*hit.outcomes[0].path[:-1], hit.rule) if hit.outcomes else (hit.rule,))
 
 
 def _without_general(found: list[Finding]) -> Iterable[Finding]:

@@ -35,7 +35,8 @@ def forward_closed(subject: Subject) -> Iterator[Hit]:
 
 def nat_policy_drop(subject: Subject) -> Iterator[Hit]:
     """A policy of nat POSTROUTING that drops what no rule rewrites or accepts."""
-    for locality in subject.localities:
+    hook = subject.table.chain(HOOK)
+    for locality in subject.localities if hook and hook.policy == "DROP" else ():
         packets = subject.protected(locality)
         for outcome in subject.sent(packets) if packets else ():
             if outcome.fate is Fate.DROP and outcome.rule is None and outcome.certain:

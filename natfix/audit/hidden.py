@@ -14,7 +14,7 @@ from natfix.ruleset import Rule
 _Found = TypeVar("_Found")
 
 
-def once(function: Callable[[Subject], Iterator[_Found]]) -> Callable[[Subject], tuple[_Found, ...]]:
+def once(function: Callable[[Subject], Iterable[_Found]]) -> Callable[[Subject], tuple[_Found, ...]]:
     """Let what *function* finds in a subject be worked out once, however many analyses ask for it."""
 
     def remembered(subject: Subject) -> tuple[_Found, ...]:

@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from natfix.audit.subject import Locality, Subject
 from natfix.packets import Outcome
-from natfix.ruleset import Option, Rule
+from natfix.ruleset import Rule
+from natfix.ruleset.rule import Said
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +25,9 @@ class Statement(Rule):
         return self.spec
 
     @property
-    def options(self) -> tuple[Option, ...]:
-        """It has none, so it leads nowhere and names no address."""
-        return ()
+    def said(self) -> Said:
+        """It has no options, so it leads nowhere and names no address."""
+        return Said()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from natfix.audit.hit import Hit
 from natfix.audit.subject import HOOK, Subject
 from natfix.packets import SOURCE_NAT_TARGETS, Fate, Intervals, Names, Outcome, PacketSet
 from natfix.packets.bits import Bits
-from natfix.packets.match import match
+from natfix.packets.match import match, misses
 from natfix.packets.packetset import every_address
 from natfix.packets.walk import Visit
 from natfix.ruleset import Rule, same_meaning
@@ -26,7 +26,6 @@ _MOST_RULES: Final = 100
 _MOST_VISITS: Final = 500  # In one walk.
 _MOST_WAYS: Final = 4
 _MARK: Final = frozenset({"mark"})
-_ALL: Final = (0, 2**128 - 1)
 
 
 class Dead(NamedTuple):
@@ -106,7 +105,7 @@ class _Search:
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
-        self.named = [(rule, _addresses(rule)) for rule in subject.rules]
+        self.named = [rule for rule in subject.rules if rule.spans]
         self.left = _MOST_VISITS
         self.met: set[int] = set()
         self.calls: dict[str, list[Rule]] = {}
@@ -145,12 +144,7 @@ class _Search:
 
     def sent(self, packets: PacketSet) -> tuple[Outcome, ...]:
         """What becomes of *packets*; rules that none of them can match need not be asked."""
-        source, destination = _span(packets.source), _span(packets.destination)
-        apart = [
-            rule
-            for rule, ((first, last), (low, high)) in self.named
-            if first > source[1] or last < source[0] or low > destination[1] or high < destination[0]
-        ]
+        apart = [rule for rule in self.named if misses(rule, packets)]
         self.left = _MOST_VISITS
         return self.subject.sent(packets, skip=frozenset(apart), seen=self._see)
 
@@ -199,16 +193,3 @@ def _one_of(rule: Rule, packets: PacketSet) -> PacketSet:
         destination_type=frozenset([min(one.destination_type)]),
         state=frozenset([min(one.state)]),
     )
-
-
-def _addresses(rule: Rule) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The first and last source and destination that *rule* names; all of them where it names none."""
-    source, destination = (
-        (int(each.network_address), int(each.broadcast_address)) if (each := rule.network(name)) else _ALL
-        for name in ("source", "destination")
-    )
-    return source, destination
-
-
-def _span(addresses: Intervals) -> tuple[int, int]:
-    return addresses.ranges[0][0], addresses.ranges[-1][1]

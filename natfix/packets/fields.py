@@ -7,14 +7,17 @@ A splitter answers None where nobody can tell from the rule alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from functools import lru_cache
+from typing import Final, TypeAlias
 
 from natfix.packets.bits import ALL_BITS
 from natfix.packets.intervals import Intervals
 from natfix.packets.ipset import IpSets, by_set
 from natfix.packets.names import Names
 from natfix.packets.packetset import ADDRESS_TYPES, PORTED, PROTOCOLS, STATES, PacketSet
-from natfix.ruleset import Option, parse_network
+from natfix.ruleset import Family, Option, parse_network
+
+_REMEMBERED: Final = 1024
 
 Split: TypeAlias = tuple[tuple[PacketSet, ...], tuple[PacketSet, ...]]
 Splitter: TypeAlias = Callable[[PacketSet, Option], Split | None]
@@ -22,7 +25,11 @@ Splitter: TypeAlias = Callable[[PacketSet, Option], Split | None]
 
 def _by_interval(packets: PacketSet, name: str, wanted: Intervals) -> Split:
     has: Intervals = getattr(packets, name)
-    return _pair(packets, name, has & wanted, has - wanted)
+    inside = has & wanted
+    # Most rules match all packets or none, and then no other set need be made.
+    if not inside:
+        return (), (packets,)
+    return ((packets,), ()) if inside == has else _pair(packets, name, inside, has - wanted)
 
 
 def _by_choice(packets: PacketSet, name: str, wanted: frozenset[str]) -> Split:
@@ -39,15 +46,20 @@ def _pair(packets: PacketSet, name: str, inside: object, outside: object) -> Spl
 
 def _address(name: str) -> Splitter:
     def split(packets: PacketSet, option: Option) -> Split | None:
-        try:
-            networks = [parse_network(text) for text in option.value.split(",")]
-        except ValueError:  # a mask with holes
-            return None
-        if any(network.version != packets.family for network in networks):
-            return None
-        return _by_interval(packets, name, Intervals.networks(networks))
+        wanted = _addresses(option.value, packets.family)
+        return None if wanted is None else _by_interval(packets, name, wanted)
 
     return split
+
+
+@lru_cache(_REMEMBERED)
+def _addresses(text: str, family: Family) -> Intervals | None:
+    """The addresses of ``10.0.0.0/8`` or of several such; None for a mask with holes, and for another family."""
+    try:
+        networks = [parse_network(each) for each in text.split(",")]
+    except ValueError:
+        return None
+    return Intervals.networks(networks) if all(each.version == family for each in networks) else None
 
 
 def _range(name: str) -> Splitter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -50,7 +50,8 @@ class Intervals:
 
     def __and__(self, other: Self) -> Self:
         """What is in both."""
-        return type(self)(tuple(self._overlaps(other)))
+        pairs = [(max(first, low), min(last, high)) for first, last in self.ranges for low, high in other.ranges]
+        return type(self)(tuple([(low, high) for low, high in pairs if low <= high]))
 
     def __or__(self, other: Self) -> Self:
         """What is in either."""
@@ -58,12 +59,11 @@ class Intervals:
 
     def __sub__(self, other: Self) -> Self:
         """What is in this one and not in *other*."""
-        left = list(self.ranges)
+        left = self.ranges
         for first, last in other.ranges:
-            below = [(low, min(high, first - 1)) for low, high in left]
-            above = [(max(low, last + 1), high) for low, high in left]
-            left = [(low, high) for low, high in (*below, *above) if low <= high]
-        return type(self)(tuple(sorted(left)))
+            parts = [((low, min(high, first - 1)), (max(low, last + 1), high)) for low, high in left]
+            left = tuple([(low, high) for both in parts for low, high in both if low <= high])
+        return type(self)(left)
 
     def __le__(self, other: Self) -> bool:
         """Whether everything in this one is in *other*."""
@@ -73,9 +73,3 @@ class Intervals:
     def size(self) -> int:
         """How many integers there are."""
         return sum(last - first + 1 for first, last in self.ranges)
-
-    def _overlaps(self, other: Self) -> Iterator[tuple[int, int]]:
-        for first, last in self.ranges:
-            for low, high in other.ranges:
-                if max(first, low) <= min(last, high):
-                    yield max(first, low), min(last, high)

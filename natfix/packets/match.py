@@ -5,13 +5,15 @@ A match that is not modelled here makes the answer "either": natfix then says po
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
-from natfix.packets.fields import SPLITTERS, Split, in_known_set
+from natfix.packets.fields import SPLITTERS, Split, Splitter, in_known_set
 from natfix.packets.ipset import IpSets
 from natfix.packets.packetset import PacketSet
 from natfix.ruleset import Option, Rule
+from natfix.ruleset.rule import REMEMBERED, said
 
 # Matches that test nothing but what their options say.
 _MODELLED = frozenset(
@@ -47,30 +49,82 @@ def match(rule: Rule, packets: PacketSet, *, unreadable: frozenset[str] = frozen
         unreadable: names of options that nobody can evaluate for these packets.
         ipsets: the host's sets by their names, where they are known.
     """
-    inside: tuple[PacketSet, ...] = (packets,)
+    inside: Sequence[PacketSet] = (packets,)
     outside: list[PacketSet] = []
     unknown: list[str] = []
-    for test in _tests(rule):
-        splits = [_split(each, test, unreadable, ipsets or {}) for each in inside]
-        known = [split for split in splits if split is not None]
-        if len(known) < len(splits):
-            unknown.append(_words(rule, test))
+    for test in _tests(rule.spec):
+        split = test.split_all(inside, unreadable, ipsets or {})
+        if split is None:
+            unknown.append(test.words)
             continue
-        outside.extend(piece for _, rest in known for piece in rest)
-        inside = tuple(piece for kept, _ in known for piece in kept)
+        inside = split[0]
+        outside += split[1]
         if not inside:
-            return Matched((), tuple(outside), (), _words(rule, test))
-    return Matched(inside, tuple(outside), tuple(unknown))
+            return Matched((), tuple(outside), (), test.words)
+    return Matched(tuple(inside), tuple(outside), tuple(unknown))
 
 
-def _words(rule: Rule, test: tuple[Option, ...]) -> str:
-    return rule.spec[test[0].start : test[-1].stop]
+def misses(rule: Rule, packets: PacketSet) -> bool:
+    """Whether a look at the addresses that *rule* names shows that it matches none of *packets*, as most rules of a table."""
+    for name, (version, (first, last)) in rule.spans.items():
+        ranges = packets.source.ranges if name == "source" else packets.destination.ranges
+        if (ranges[-1][1] < first or ranges[0][0] > last) and version == packets.family:
+            return True
+    return False
 
 
-def _tests(rule: Rule) -> Iterator[tuple[Option, ...]]:
-    """What a rule tests: options one by one, and each match that can be evaluated as a whole only, or not at all."""
+class _Test(NamedTuple):
+    """Something that a rule tests: an option, or a match that can be evaluated as a whole only, or not at all.
+
+    Attributes:
+        words: as the rule says it.
+        options: the option; or the match with its options.
+        splitter: splits by the option, as if it were not negated; None where nobody can tell, and for a whole match.
+    """
+
+    words: str
+    options: tuple[Option, ...]
+    splitter: Splitter | None
+
+    def split_all(
+        self, several: Sequence[PacketSet], unreadable: frozenset[str], ipsets: IpSets
+    ) -> tuple[list[PacketSet], list[PacketSet]] | None:
+        """Split each of *several*; None when natfix cannot tell of one of them."""
+        inside: list[PacketSet] = []
+        outside: list[PacketSet] = []
+        for packets in several:
+            split = self._split(packets, unreadable, ipsets)
+            if split is None:
+                return None
+            inside += split[0]
+            outside += split[1]
+        return inside, outside
+
+    def _split(self, packets: PacketSet, unreadable: frozenset[str], ipsets: IpSets) -> Split | None:
+        option = self.options[0]
+        if option.name == "match":
+            return in_known_set(packets, self.options[1:], ipsets) if option.value == "set" else None
+        split = self.splitter(packets, option) if self.splitter and option.name not in unreadable else None
+        if split is not None and option.negated:
+            return split[1], split[0]
+        return split
+
+
+@lru_cache(REMEMBERED)
+def _tests(spec: str) -> tuple[_Test, ...]:
+    """What a rule tests, in the order written."""
+    made = []
+    for options in _groups(said(spec).options):
+        option = options[0]
+        words = spec[option.start : options[-1].stop]
+        made.append(_Test(words, options, SPLITTERS.get((option.owner, option.name))))
+    return tuple(made)
+
+
+def _groups(options: Iterable[Option]) -> Iterator[tuple[Option, ...]]:
+    """The options that are tested by themselves, one by one, and those that must be taken together."""
     group: list[Option] = []
-    for option in rule.options:
+    for option in options:
         if option.name in {"match", "jump", "goto"}:
             yield from _parts(group)
             group = [option]
@@ -88,15 +142,3 @@ def _parts(group: list[Option]) -> Iterator[tuple[Option, ...]]:
         yield tuple(group)
     else:
         yield from ((option,) for option in group[1:])
-
-
-def _split(packets: PacketSet, test: tuple[Option, ...], unreadable: frozenset[str], ipsets: IpSets) -> Split | None:
-    """Split by one test; None when natfix cannot tell."""
-    option = test[0]
-    if option.name == "match":
-        return in_known_set(packets, test[1:], ipsets) if option.value == "set" else None
-    splitter = SPLITTERS.get((option.owner, option.name))
-    split = splitter(packets, option) if splitter and option.name not in unreadable else None
-    if split is not None and option.negated:
-        return split[1], split[0]
-    return split

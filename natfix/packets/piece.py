@@ -56,14 +56,12 @@ class Piece:
             matched = match(rule, self.packets, unreadable=_MARK, ipsets=ipsets)
         else:
             matched = match(rule, self.marked(self.change), ipsets=ipsets)
+        outside = [self.holding(self._as_came(each)) for each in matched.outside]
+        if not matched.inside:
+            return Parted([], outside, matched.unknown, matched.refused)
         doubted = self.doubted(matched.unknown)
         taken = Piece(self.packets, (*self.path, rule), doubted.unknown, doubted.turns, self.change)
-        return Parted(
-            [taken.holding(self._as_came(each)) for each in matched.inside],
-            [self.holding(self._as_came(each)) for each in matched.outside],
-            matched.unknown,
-            matched.refused,
-        )
+        return Parted([taken.holding(self._as_came(each)) for each in matched.inside], outside, matched.unknown)
 
     def holding(self, packets: PacketSet) -> Piece:
         """These packets on the same way."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from natfix.errors import RulesetSyntaxError, UnsupportedError
 from natfix.packets.ipset import IpSets
+from natfix.packets.match import misses
 from natfix.packets.outcome import Fate, Outcome
 from natfix.packets.packetset import PacketSet
 from natfix.packets.piece import Flow, Parted, Piece, merged
@@ -93,36 +94,39 @@ class _Walker:
         for rule in chain.rules:
             if not pieces:
                 break
-            if rule not in self.skip:
-                flow = self.rule(rule, pieces)
+            flow = self.rule(rule, pieces) if not self.skip or rule not in self.skip else None
+            if flow is not None:
                 pieces = flow.onward
                 gone.leaving.extend(flow.leaving)
                 gone.ended.extend(flow.ended)
         self.stack.pop()
         return Flow(onward=merged(pieces, gone.leaving), ended=gone.ended)
 
-    def rule(self, rule: Rule, pieces: list[Piece]) -> Flow:
-        untouched: list[Piece] = []
+    def rule(self, rule: Rule, pieces: list[Piece]) -> Flow | None:
+        """Send all *pieces* through a rule; None when it changes nothing about any."""
+        flows = [self.through(rule, piece) for piece in pieces]
+        if not any(flows):
+            return None
         gone = Flow()
-        for piece in pieces:
-            flow = self.through(rule, piece)
-            if flow is None:
-                untouched.append(piece)
-            else:
+        for flow in flows:
+            if flow is not None:
                 gone.add(flow)
-        gone.onward = merged(untouched, gone.onward)
+        gone.onward = merged([piece for piece, flow in zip(pieces, flows, strict=True) if flow is None], gone.onward)
         return gone
 
     def through(self, rule: Rule, piece: Piece) -> Flow | None:
         """Send one piece through a rule; None when the rule changes nothing, and the piece goes on whole."""
+        if self.seen is None and misses(rule, piece.packets):
+            return None
         parted = piece.parted(rule, self.ipsets)
         if self.seen:
             self.seen(Visit(len(self.stack) - 1, rule, piece, parted))
-        inside, outside = parted.inside, parted.outside
-        flows = [(part, self.target(rule, part)) for part in inside]
+        if not parted.inside:
+            return None
+        flows = [(part, self.target(rule, part)) for part in parted.inside]
         if all(flow.brings_back(part) for part, flow in flows):
             return None
-        whole = Flow(onward=outside)
+        whole = Flow(onward=parted.outside)
         for part, flow in flows:
             whole.add(flow.doubted(piece, part) if parted.unknown else flow)
         return whole

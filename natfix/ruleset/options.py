@@ -9,7 +9,7 @@ look like options are taken as its values, and the option stays opaque.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from natfix.ruleset.words import Word
@@ -31,7 +31,12 @@ _LONG_NAMES = {
     "--dports": "destination-ports", "--destination-ports": "destination-ports",
 }  # fmt: skip
 
-_BUILT_IN = frozenset({"source", "destination", "in-interface", "out-interface", "protocol", "fragment"})
+# What follows one of these belongs to what it names,
+_OWNING = frozenset({"match", "jump", "goto"})
+# but for what every rule can have.
+_OWNERLESS = _OWNING | {
+    "source", "destination", "in-interface", "out-interface", "protocol", "fragment", "set-counters",
+}  # fmt: skip
 
 _VALUE_COUNTS = {
     "source": 1, "destination": 1, "in-interface": 1, "out-interface": 1, "protocol": 1,
@@ -91,58 +96,51 @@ def group_options(words: Sequence[Word]) -> tuple[Option, ...]:
     Raises:
         OptionError: a word stands where only an option can stand, or an option lacks its value.
     """
-    return tuple(_owned(_grouped(words)))
-
-
-def _grouped(words: Sequence[Word]) -> Iterator[Option]:
-    position = 0
+    made: list[Option] = []
+    owner, position = "", 0
     while position < len(words):
-        first = position
-        negated = _is_not(words[position])
-        position += negated
-        if position == len(words) or not _is_option(words[position]):
-            message = "an option such as -s or --dport is expected here"
-            raise OptionError(message, words[min(position, len(words) - 1)].start)
-        word = words[position]
+        option, position = _next_option(words, position, owner)
+        made.append(option)
+        if option.name in _OWNING:
+            owner = option.value
+    return tuple(made)
+
+
+def _next_option(words: Sequence[Word], first: int, owner: str) -> tuple[Option, int]:
+    """Read the option that begins at the word *first*; give it, and the place of the word after it."""
+    position = first
+    negated = _is_not(words[position])
+    position += negated
+    if position == len(words) or not _is_option(words[position]):
+        message = "an option such as -s or --dport is expected here"
+        raise OptionError(message, words[min(position, len(words) - 1)].start)
+    word = words[position]
+    position += 1
+    if position + 1 < len(words) and _is_not(words[position]) and not _is_option(words[position + 1]):
+        negated = True
         position += 1
-        if position + 1 < len(words) and _is_not(words[position]) and not _is_option(words[position + 1]):
-            negated = True
-            position += 1
-        name = _LONG_NAMES.get(word.text, word.text.lstrip("-"))
-        taken = _take_values(name, words, position, word)
-        position += len(taken)
-        last = words[position - 1]
-        yield Option(name, tuple(value.text for value in taken), negated, "", words[first].start, last.stop)
+    name = _LONG_NAMES.get(word.text) or word.text.lstrip("-")
+    stop = _end_of_values(name, words, position, word)
+    values = tuple([value.text for value in words[position:stop]])
+    owner = "" if name in _OWNERLESS else owner
+    return Option(name, values, negated, owner, words[first].start, words[stop - 1].stop), stop
 
 
-def _take_values(name: str, words: Sequence[Word], position: int, option: Word) -> Sequence[Word]:
+def _end_of_values(name: str, words: Sequence[Word], position: int, option: Word) -> int:
+    """The place of the first word, from *position* on, that is no value of an option."""
     count = _VALUE_COUNTS.get(name)
     if count is None:
-        stop = position
-        while stop < len(words) and not _ends_values(words[stop]):
-            stop += 1
-        return words[position:stop]
+        while position < len(words) and not _ends_values(words[position]):
+            position += 1
+        return position
     if position + count > len(words):
         message = f"the option {option.text} lacks its value"
         raise OptionError(message, option.start)
-    return words[position : position + count]
-
-
-def _owned(options: Iterable[Option]) -> Iterator[Option]:
-    """Give each option the match or target before it as its owner."""
-    owner = ""
-    for option in options:
-        if option.name in {"match", "jump", "goto"}:
-            owner = option.value
-            yield option
-        elif option.name in _BUILT_IN or option.name == "set-counters":
-            yield option
-        else:
-            yield option._replace(owner=owner)
+    return position + count
 
 
 def _is_option(word: Word) -> bool:
-    return len(word.text) > 1 and word.text[0] == "-" and not word.quoted
+    return word.text[:1] == "-" and len(word.text) > 1 and not word.quoted
 
 
 def _ends_values(word: Word) -> bool:

@@ -31,8 +31,9 @@ _ADDRESS = re.compile(r" -(?:s|d|-to-source|-to-destination) (\S+)")
 _HINT = "natfix reads what iptables-save or ip6tables-save prints; make one with: iptables-save > dump.save"
 
 
-# No line begins with what parts lines.
-_NO_LINE = "\n"
+_RULE_WORDS = 3  # -A, a chain, and the rest.
+# What follows the name of most chains.
+_UNUSED = ["-", "[0:0]"]
 
 
 @dataclass
@@ -85,26 +86,25 @@ class _Reader:
 
     def _read_tables(self) -> None:
         block: _Block | None = None
+        declared: dict[str, int] = {}
         places: dict[str, list[int]] = {}
-        here: list[int] = []
-        prefix = _NO_LINE
         index = -1
         for line in self.lines:
             # This loop runs 100,000 times a host, and enumerate makes a tuple each.
             index += 1
-            if line.startswith(prefix):
-                here.append(index)
-                continue
-            if line[:3] == "-A ":
-                stop = line.find(" ", 3) + 1
-                chain = line[3 : stop - 1] if stop else ""
-                if chain in places:
-                    prefix, here = line[:stop], places[chain]
+            words = line.split(" ", 2)
+            if words[0] == "-A":
+                here = places.get(words[1]) if len(words) == _RULE_WORDS else None
+                if here is not None:
                     here.append(index)
                     continue
+            elif words[1:] == _UNUSED and _is_plain_name(words[0]) and block:
+                declared[words[0][1:]] = index
+                # A place for its rules, so that no chain is met for the first time above.
+                places.setdefault(words[0][1:], [])
+                continue
             block = self._line(block, index, line)
-            places = block.places if block else {}
-            prefix = _NO_LINE
+            declared, places = (block.declared, block.places) if block else ({}, {})
         if block is not None:
             problem = f"the table {block.name} is opened here and never closed with COMMIT"
             raise self._error(problem, block.start, hint="The text is cut off; make it again.")
@@ -135,7 +135,6 @@ class _Reader:
         if found is None:
             raise self._error("a chain is declared as :NAME POLICY [PACKETS:BYTES]", index)
         block.declared[found[1]] = index
-        # A place for its rules, so that the loop above meets no chain for the first time.
         block.places.setdefault(found[1], [])
 
     def _other(self, block: _Block | None, index: int, line: str) -> _Block | None:
@@ -188,6 +187,10 @@ class _Reader:
     def _error(self, problem: str, index: int, column: int = 0, hint: str | None = None) -> RulesetSyntaxError:
         text = self.lines[index].rstrip("\r")
         return RulesetSyntaxError(problem, source=self.source, line=index + 1, column=column + 1, text=text, hint=hint)
+
+
+def _is_plain_name(word: str) -> bool:
+    return word[:1] == ":" and len(word) > 1 and word.isprintable()
 
 
 def _guess_family(lines: Iterable[str]) -> Family:

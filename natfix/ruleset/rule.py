@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar
+from functools import cached_property, lru_cache
+from typing import ClassVar, Final, NamedTuple, TypeAlias
 
 from natfix.ruleset.addresses import Network, parse_network
 from natfix.ruleset.options import Option, group_options
 from natfix.ruleset.words import split_words
+
+REMEMBERED: Final = 4096
+"""Of so many rules it is remembered what their words say: hosts of one cluster, and one that is read again, hold the same."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,37 @@ class Counters:
         """
         packets, _, size = text.partition(":")
         return cls(int(packets), int(size))
+
+
+class Said(NamedTuple):
+    """What the words of a rule say.
+
+    Attributes:
+        options: every option in the order written.
+        first: of each name the first option.
+        target: what ``-j`` or ``-g`` names; empty for a rule that only counts.
+    """
+
+    options: tuple[Option, ...] = ()
+    first: Mapping[str, Option] = {}
+    target: str = ""
+
+
+@lru_cache(REMEMBERED)
+def said(spec: str) -> Said:
+    """Cut *spec* into words and put them together to options; what the same words say is worked out once.
+
+    Raises:
+        WordError, OptionError: the words make no rule.
+    """
+    options = group_options(split_words(spec))
+    first = {option.name: option for option in reversed(options)}
+    jump = first.get("jump") or first.get("goto")
+    return Said(options, first, jump.value if jump else "")
+
+
+Span: TypeAlias = tuple[int, int]
+"""The first and the last address of a network, as integers."""
 
 
 @dataclass(frozen=True)
@@ -65,20 +100,25 @@ class Rule:
         return f"-A {self.chain} {self.spec}".rstrip()
 
     @cached_property
-    def options(self) -> tuple[Option, ...]:
-        """Every option in the order written.
+    def said(self) -> Said:
+        """What the words say.
 
         Raises:
             WordError, OptionError: the words make no rule; the parser has turned these into errors with a place.
         """
-        return group_options(split_words(self.spec))
+        return said(self.spec)
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """Every option in the order written."""
+        return self.said.options
 
     def option(self, name: str, owner: str | None = None) -> Option | None:
         """Find the first option called *name*, of the match or target *owner* if given."""
-        for option in self.options:
-            if option.name == name and owner in {None, option.owner}:
-                return option
-        return None
+        first = self.said.first.get(name)
+        if first is None or owner in {None, first.owner}:
+            return first
+        return next((option for option in self.options if option.name == name and option.owner == owner), None)
 
     @property
     def source(self) -> Option | None:
@@ -108,8 +148,7 @@ class Rule:
     @property
     def target(self) -> str:
         """What ``-j`` or ``-g`` names: a target or a chain; empty for a rule that only counts."""
-        option = self.option("jump") or self.option("goto")
-        return option.value if option else ""
+        return self.said.target
 
     @property
     def is_goto(self) -> bool:
@@ -119,11 +158,10 @@ class Rule:
     @property
     def target_options(self) -> tuple[Option, ...]:
         """The options of the target, such as ``--to-source`` or ``--random-fully``."""
-        target = self.target
         jump = self.option("jump") or self.option("goto")
         if jump is None:
             return ()
-        return tuple(option for option in self.options if option.owner == target and option.start > jump.start)
+        return tuple(option for option in self.options if option.owner == jump.value and option.start > jump.start)
 
     @property
     def matches(self) -> tuple[str, ...]:
@@ -151,6 +189,12 @@ class Rule:
         if option is None or option.negated:
             return None
         return network_of(option)
+
+    @cached_property
+    def spans(self) -> Mapping[str, tuple[int, Span]]:
+        """What `network` tells of ``source`` and ``destination``: the version of IP, and the first and last address."""
+        named = {name: network for name in ("source", "destination") if (network := self.network(name)) is not None}
+        return {name: (each.version, (int(each.network_address), int(each.broadcast_address))) for name, each in named.items()}
 
 
 def network_of(option: Option) -> Network | None:

@@ -8,11 +8,12 @@ there is no other escape.
 from __future__ import annotations
 
 import re
+from operator import itemgetter
 from typing import Final, NamedTuple
 
-_STOP: Final = re.compile(r'[ \t"]')
-_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_QUOTED: Final = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+_LITERAL: Final = itemgetter(1)
 
 
 class Word(NamedTuple):
@@ -38,37 +39,25 @@ def split_words(line: str, start: int = 0) -> tuple[Word, ...]:
     Raises:
         WordError: a quote is opened and never closed.
     """
-    if '"' not in line and "\t" not in line:
-        return _split_plain(line, start)
     words: list[Word] = []
-    position = start
-    while position < len(line):
-        if line[position] in " \t":
-            position += 1
-            continue
-        word = _read_word(line, position)
-        words.append(word)
-        position = word.stop
-    return tuple(words)
+    while (opened := line.find('"', start)) >= 0:
+        words += _bare_words(line[start:opened], start)
+        # What touches the quote from before is one word with it; another quote would not be.
+        before = words.pop() if words and words[-1].stop == opened and not words[-1].quoted else Word("", opened, opened)
+        text, start = _read_quoted(line, opened)
+        words.append(Word(before.text + text, before.start, start, quoted=True))
+    return (*words, *_bare_words(line[start:], start))
 
 
-def _split_plain(line: str, start: int) -> tuple[Word, ...]:
+def _bare_words(text: str, start: int) -> list[Word]:
+    """The words of a text without quotes that begins at *start*."""
     words: list[Word] = []
-    position = start
-    for text in line[start:].split(" "):
-        if text:
-            words.append(Word(text, position, position + len(text)))
-        position += len(text) + 1
-    return tuple(words)
-
-
-def _read_word(line: str, start: int) -> Word:
-    found = _STOP.search(line, start)
-    position = found.start() if found else len(line)
-    if position == len(line) or line[position] != '"':
-        return Word(line[start:position], start, position)
-    text, stop = _read_quoted(line, position)
-    return Word(line[start:position] + text, start, stop, quoted=True)
+    for word in text.replace("\t", " ").split(" "):
+        stop = start + len(word)
+        if word:
+            words.append(Word(word, start, stop))
+        start = stop + 1
+    return words
 
 
 def _read_quoted(line: str, opened: int) -> tuple[str, int]:
@@ -78,4 +67,4 @@ def _read_quoted(line: str, opened: int) -> tuple[str, int]:
         message = "a quote is opened here and never closed"
         raise WordError(message, opened)
     text = found[1]
-    return _ESCAPED.sub(r"\1", text) if "\\" in text else text, found.end()
+    return _ESCAPED.sub(_LITERAL, text) if "\\" in text else text, found.end()

@@ -3,7 +3,7 @@
 import pytest
 
 from natfix.packets import Intervals, PacketSet
-from natfix.packets.match import Matched, match
+from natfix.packets.match import Matched, match, misses
 from natfix.ruleset import Rule
 from tests.unit.packets.tables import addresses, everything, tcp
 
@@ -91,3 +91,21 @@ def test_a_rule_that_surely_matches_nothing_leaves_no_doubt() -> None:
 def test_an_option_nobody_can_read_is_told() -> None:
     rule = Rule("POSTROUTING", "-m mark ! --mark 0x1 -j X")
     assert match(rule, WHOLE, unreadable=frozenset({"mark"})) == Matched((WHOLE,), (), ("! --mark 0x1",))
+
+
+@pytest.mark.parametrize(
+    ("spec", "missed"),
+    [
+        ("-s 11.0.0.0/8 -j X", True),
+        ("! -o eth0 -d 11.0.0.0/8 -j X", True),
+        ("-s 10.1.0.0/16 -j X", False),
+        ("! -s 10.0.0.0/8 -j X", False),
+        ("-o eth0 -j X", False),
+        # Whether it matches anything nobody can tell, so it must be looked at.
+        ("-s fd00::/8 -j X", False),
+    ],
+)
+def test_a_look_at_its_addresses_shows_that_a_rule_matches_nothing(spec: str, *, missed: bool) -> None:
+    packets = WHOLE.having("source", addresses("10.0.0.0/8")).having("destination", addresses("10.0.0.0/8"))
+    assert misses(Rule("POSTROUTING", spec), packets) is missed
+    assert not missed or not match(Rule("POSTROUTING", spec), packets).inside

@@ -80,3 +80,16 @@ def test_a_network_is_told_when_it_stands_there_alone() -> None:
     assert rule("-d fd00::/64").network("destination") == ip_network("fd00::/64")
     assert rule("! -s 172.7.21.0/24").network("source") is None
     assert rule("-s 10.0.0.1/255.0.255.0").network("source") is None
+
+
+def test_a_rule_tells_where_the_networks_it_asks_for_begin_and_end() -> None:
+    seen = rule("-s 10.0.0.0/30 -d fd00::/126 -j X")
+    assert seen.spans == {
+        "source": (4, (0x0A000000, 0x0A000003)),
+        "destination": (6, (0xFD << 120, (0xFD << 120) + 3)),
+    }
+    assert rule("! -s 10.0.0.0/8 -d 10.0.0.0/255.0.255.0 -j X").spans == {}
+
+
+def test_what_the_same_words_say_is_worked_out_once() -> None:
+    assert Rule("A", BROAD.spec).said is Rule("B", BROAD.spec).said
