@@ -1,11 +1,13 @@
 """A real Prometheus sees what a real watcher and a real agent do."""
 
+import time
+
 import pytest
 
 from natfix._version import __version__
 from natfix.app.metrics import CHECK_METRICS, WATCH_METRICS, Metric
 from natfix.app.node.metrics import NODE_METRICS
-from tests.kernel.hosts import broad, corrected
+from tests.kernel.hosts import broad, corrected, options
 from tests.kernel.watching import put_back
 from tests.monitoring.site import NFT, UNSURE, Site
 
@@ -70,6 +72,46 @@ def test_the_lease_and_its_store_are_seen(site: Site) -> None:
     site.until(lambda: site.prometheus.value("natfix_node_store_up") == 1)
     assert site.prometheus.value("natfix_node_store_outages_total") == 1
     assert (site.prometheus.value('natfix_errors_total{job="natfix-node", kind="HostError"}') or 0) >= 1
+
+
+def test_a_guard_that_is_taken_away_is_seen_to_be_put_back(site: Site) -> None:
+    state = "natfix_guard_wanted + natfix_guard_standing"
+    site.host.natfix("guard", "on", *options(NFT))
+    try:
+        site.until(lambda: site.prometheus.value(f'({state}) and on (job) up{{job="natfix-watch"}}') == 2)
+        site.host.run("nft", "delete", "table", "ip", "natfix")
+        site.until(lambda: (site.prometheus.value("natfix_guard_restorations_total") or 0) >= 1)
+    finally:
+        site.host.natfix("guard", "off")
+    site.until(lambda: site.prometheus.value(f'({state}) and on (job) up{{job="natfix-watch"}}') == 0)
+
+
+def test_what_was_undone_is_seen_until_somebody_wants_it_corrected_again(site: Site) -> None:
+    left = 'natfix_left_alone{job="natfix-watch"}'
+    (change,) = {entry["change"] for entry in site.watcher.told("corrected") if entry["change"]}
+    site.host.natfix("undo", change)
+    try:
+        site.until(lambda: site.prometheus.value(left) == 1)
+        assert site.prometheus.value('sum(natfix_findings{job="natfix-watch"})') == 1
+    finally:
+        site.host.natfix("apply", *options(NFT))
+    site.until(lambda: site.prometheus.value(left) == 0)
+
+
+def test_settings_that_are_refused_are_seen(site: Site) -> None:
+    read = "natfix_settings_last_reload_successful"
+    since = site.prometheus.value("natfix_settings_last_reload_success_timestamp_seconds")
+    assert site.prometheus.value(read) == 1
+    assert since == pytest.approx(time.time(), abs=600)
+    site.host.write("/etc/natfix/natfix.toml", b"nonsense = 1\n")
+    try:
+        site.watcher.signal("HUP")
+        site.until(lambda: site.prometheus.value(read) == 0)
+    finally:
+        site.host.path("/etc/natfix/natfix.toml").unlink()
+        site.watcher.signal("HUP")
+    site.until(lambda: site.prometheus.value(read) == 1)
+    assert (site.prometheus.value('natfix_errors_total{job="natfix-watch", kind="ConfigError"}') or 0) >= 1
 
 
 def test_a_check_is_read_from_its_file_by_a_collector_without_rights(site: Site) -> None:
