@@ -26,6 +26,7 @@ COMMANDS = {
     "confirm": "Keep a change made with `natfix apply --confirm`.",
     "status": "Tell what holds now on this host.",
     "history": "Tell what natfix changed, when.",
+    "settings": "Try a file of settings before it is put in place.",
     "advise": "Say when Docker's own switches are the better cure, and write them.",
     "watch": "Keep the host right: correct each rule within milliseconds of its writing.",
     "restore": "Put guard and corrections back, as units do after a boot or a start of Docker.",
