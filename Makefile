@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BENCH_VENV := .venv-bench
+ANSIBLE_VENV := .venv-ansible
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --quiet
 
@@ -34,7 +35,7 @@ test-unit: $(VENV)/stamp
 	$(BIN)/coverage run -m pytest $(FAST)
 	$(BIN)/coverage report
 
-test-machine: $(VENV)/stamp
+test-machine: $(VENV)/stamp $(ANSIBLE_VENV)/stamp
 	$(BIN)/python -m pytest $(SLOW)
 
 fuzz-kernel: debian $(VENV)/stamp ## Ask the kernel about 10,000 packets in random rulesets (root; minutes)
@@ -61,7 +62,7 @@ bench: $(VENV)/stamp $(BENCH_VENV)/stamp ## Measure natfix beside other programs
 		echo "== $$script"; BENCH_PYTHON=$(BENCH_VENV)/bin/python $(BIN)/python "$$script"; done
 
 clean: ## Remove what make made
-	rm -rf $(VENV) $(BENCH_VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH_VENV) $(ANSIBLE_VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf .cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -82,4 +83,10 @@ $(BENCH_VENV)/stamp: requirements/bench-build.txt requirements/bench.txt
 	@tools/make-venv.sh $(BENCH_VENV) "$(PYTHON)"
 	$(BENCH_VENV)/bin/python $(PIP) install --require-hashes -r requirements/bench-build.txt
 	$(BENCH_VENV)/bin/python $(PIP) install --require-hashes --no-build-isolation -r requirements/bench.txt
+	@touch $@
+
+# Ansible, with which the collection in ansible/ is tried; nothing of it is compiled.
+$(ANSIBLE_VENV)/stamp: requirements/ansible.txt
+	@tools/make-venv.sh $(ANSIBLE_VENV) "$(PYTHON)"
+	$(ANSIBLE_VENV)/bin/python $(PIP) install --require-hashes --only-binary :all: -r requirements/ansible.txt
 	@touch $@

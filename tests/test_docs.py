@@ -50,7 +50,7 @@ def test_the_readme_plays_check_diff_apply_and_undo() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_block_is_of_a_kind_that_is_tested(page: Path) -> None:
-    assert {language for language, _ in blocks(page)} <= {"console", "diff", "sh", "toml", "python", "json"}
+    assert {language for language, _ in blocks(page)} <= {"console", "diff", "sh", "toml", "python", "json", "yaml"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -9,8 +9,8 @@ fail() {
     exit 1
 }
 
-# The environment for benchmarks compiles nothing of systemd; one for development does.
-[ "${dir%-bench}" != "$dir" ] || pkg-config --exists libsystemd 2>/dev/null ||
+# The environments for benchmarks and for Ansible compile nothing of systemd; one for development does.
+[ "${dir%-bench}" != "$dir" ] || [ "${dir%-ansible}" != "$dir" ] || pkg-config --exists libsystemd 2>/dev/null ||
     fail "The headers of libsystemd are missing: systemd-python is published as source." \
         "On Debian, as root: apt-get install libsystemd-dev pkg-config"
 

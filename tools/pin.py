@@ -22,6 +22,7 @@ FILES = {
     "dev": ["pyproject.toml", "--extra", "all", "--group", "dev"],
     # What natfix's Debian package and RPM carry, in the releases that are tested. tools/wheels.py takes pure Python only.
     "package": ["pyproject.toml", "--extra", "etcd", "--extra", "metrics", "--constraint", "requirements/dev.txt"],
+    "ansible": ["--group", "ansible"],
     "bench-build": ["--group", "build", "--group", "bench-build"],
     "bench": ["--group", "bench"],
 }

@@ -4,8 +4,8 @@ From the root of the repository::
 
     SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)" .venv/bin/python -m tools.release dist/release
 
-In the folder are then the wheel, the sdist, the Debian package, the RPM and its source package, the bill of materials and
-SHA256SUMS. ``--once`` builds once, from the tree it is called in.
+In the folder are then wheel, sdist, the Debian package, the RPM and its source package, the Ansible collection, the bill
+of materials and SHA256SUMS. ``--once`` builds once, from the tree it is called in.
 """
 
 import filecmp
@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools import bill, debian, rpm, wheels
+from tools import bill, collection, debian, rpm, wheels
 
 ROOT = Path(__file__).resolve().parent.parent
 # What make and the tests leave in a checkout.
@@ -48,6 +48,7 @@ def make(folder: Path, epoch: int) -> None:
         debian.build(debian.Release(carried, epoch), folder)
         (sdist,) = folder.glob("natfix-*.tar.gz")
         rpm.build(sdist, carried, folder, epoch)
+        collection.build(folder, epoch=epoch)
         (folder / f"{own.name.split('-py3')[0]}.cdx.json").write_text(bill.bill(carried, epoch), encoding="utf-8")
     made = sorted(path for path in folder.iterdir() if path.is_file())
     sums = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in made)

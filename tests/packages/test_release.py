@@ -56,7 +56,9 @@ def test_what_debian_and_rpms_own_people_ask_is_among_the_steps(release: Path) -
 
 
 def test_the_version_is_said_once_and_is_everywhere_that_of_the_release(release: Path) -> None:
-    assert [path.name for path in release.iterdir() if "0.2.0" not in path.name] == ["SHA256SUMS"]
+    # The collection has a version of its own, in its galaxy.yml.
+    others = sorted(path.name for path in release.iterdir() if "0.2.0" not in path.name)
+    assert others == ["SHA256SUMS", "natfix-natfix-1.0.0.tar.gz"]
     changelog = (release.parent.parent / "CHANGELOG.md").read_text(encoding="utf-8")
     assert "## [Unreleased]\n\n## [0.2.0] - 2026-12-01\n\n### Added\n" in changelog
     with pytest.raises(ValueError, match="has nothing unreleased"):
@@ -79,6 +81,7 @@ def test_it_holds_every_artefact_and_sums_that_hold(release: Path) -> None:
         "natfix-0.2.0-py3-none-any.whl",
         "natfix-0.2.0.cdx.json",
         "natfix-0.2.0.tar.gz",
+        "natfix-natfix-1.0.0.tar.gz",
         "natfix_0.2.0-1_all.deb",
     ]
     checked = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], check=True, capture_output=True, text=True, cwd=release)

@@ -41,7 +41,9 @@ PACKAGES = (
 # debootstrap knows no virtual packages: firewalld's polkitd asks for a logind, which libpam-systemd provides. Nor does it
 # install what is only recommended: netavark is the one that writes Podman's rules.
 BESIDE_DOCKER = ("firewalld", "libpam-systemd", "netavark", "podman")
-ALSO = {"bookworm": (), "trixie": ("docker-cli", *BESIDE_DOCKER), "sid": ("docker-cli",)}
+# What a host has that Ansible manages: its sshd, which runs as on any Debian, and what Ansible's apt and pip want there.
+MANAGED = ("openssh-server", "python3-apt", "python3-packaging", "python3-venv")
+ALSO = {"bookworm": (), "trixie": ("docker-cli", *BESIDE_DOCKER, *MANAGED), "sid": ("docker-cli",)}
 
 # Speed: nothing here has to survive a power cut, and nobody reads manuals.
 DPKG = """\
