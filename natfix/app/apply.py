@@ -49,7 +49,7 @@ def apply_change(machine: Machine, wishes: Wishes, verb: str = "apply") -> Chang
         if not planned:
             _settle(machine, wishes)
             return replace(_result(planned, verb), notes=(*planned.notes, *_resume(machine, wishes)))
-        _rehearse(machine, planned)
+        unproved = _rehearse(machine, planned)
         course = _Course(machine, wishes, _begin(machine, planned, wishes, verb))
         try:
             course.run(planned)
@@ -62,7 +62,8 @@ def apply_change(machine: Machine, wishes: Wishes, verb: str = "apply") -> Chang
             done=True,
             id=course.journey.id,
             confirm_within=wishes.confirm,
-            notes=(*planned.notes, *_resume(machine, wishes)),
+            notes=(*planned.notes, *unproved, *_resume(machine, wishes)),
+            unproved=unproved,
         )
         return result if wishes.keep_connections else _forget_connections(machine, planned, result)
 
@@ -165,12 +166,11 @@ def _result(planned: Planned, verb: str) -> ChangeResult:
     )
 
 
-def _rehearse(machine: Machine, planned: Planned) -> None:
-    for table in planned.tables:
-        if table.plan:
-            table.store.rehearse(table.script)
-    for file in planned.files:
-        machine.saved.validate(file.family, file.after)
+def _rehearse(machine: Machine, planned: Planned) -> tuple[str, ...]:
+    """Try everything where it does no harm; give in words what could not be tried."""
+    said = [table.store.rehearse(table.script) for table in planned.tables if table.plan]
+    said += [machine.saved.validate(file.family, file.after) for file in planned.files]
+    return tuple(dict.fromkeys(each for each in said if each))
 
 
 def _begin(machine: Machine, planned: Planned, wishes: Wishes, verb: str) -> Journey:

@@ -49,20 +49,30 @@ def turn_on(
     """
     with machine.turnstile.hold():
         seen = _known(machine, clusters)
-        machine.guard.require()
+        unproved = machine.guard.require()
         report = _change(machine, "on", seen, clusters, dry_run=dry_run)
+        report = replace(report, notes=(*report.notes, *([unproved] if unproved else [])))
         return _forget_connections(machine, seen, report) if report.done and not keep_connections else report
 
 
-def turn_off(machine: Machine, *, dry_run: bool = False) -> GuardReport:
+def turn_off(machine: Machine, *, dry_run: bool = False, forget: bool = False) -> GuardReport:
     """Take the guard away, and do not put it back any more.
+
+    Args:
+        machine: the host.
+        dry_run: only tell what would be done.
+        forget: give up the records of the guard as well, so that a watcher that is told to guard some day begins anew.
 
     Raises:
         HostError: the host refused; nothing is changed.
         BusyError: another natfix is at work.
     """
     with machine.turnstile.hold():
-        return _change(machine, "off", (), (), dry_run=dry_run)
+        report = _change(machine, "off", (), (), dry_run=dry_run)
+        for journey in journeys(machine.history) if forget and not dry_run else ():
+            if journey.guard is not None:
+                machine.history.remove(journey.id)
+        return replace(report, id="") if forget else report
 
 
 def ensure(machine: Machine, clusters: Sequence[Cluster]) -> GuardReport:
@@ -91,6 +101,19 @@ def ensure(machine: Machine, clusters: Sequence[Cluster]) -> GuardReport:
         machine.guard.put(change)
         tables = _report("on", HeldGuards(after), after, wanted, sure).tables
         return GuardReport("on", done=bool(change), tables=tables, wanted=True, changes=guard_changes(change))
+
+
+def begin(machine: Machine, clusters: Sequence[Cluster]) -> GuardReport:
+    """Turn the guard on where nobody has decided about it yet, else keep to what was decided; for a watcher told to guard.
+
+    What a person turned off stays off, also when the watcher is started anew.
+
+    Raises:
+        UsageError: the cluster is not known yet, or only guessed, or there is no container subnet yet.
+        UnsupportedError, HostError, RolledBackError, BusyError: as for turn_on.
+    """
+    decided = (each for each in journeys(machine.history) if each.guard is not None and each.state != "rolled back")
+    return ensure(machine, clusters) if any(decided) else turn_on(machine, clusters)
 
 
 def remembered(history: History) -> tuple[Guard, ...]:

@@ -21,12 +21,15 @@ class GuardStore(Protocol):
         """
         ...
 
-    def require(self) -> None:
+    def require(self) -> str:
         """Make sure that this kernel lets a guard do its work and nothing else; changes nothing.
+
+        Returns:
+            Where nobody may make a namespace to try it in: that the kernel's version was believed, in words. Else nothing.
 
         Raises:
             UnsupportedError: it does not: its nat chains exclude each other.
-            HostError: nft is not installed, or no scratch network namespace can be made to find out.
+            HostError: nft is not installed; or it can be neither tried nor told by the version.
         """
         ...
 

@@ -89,6 +89,8 @@ class Ledger:
             parts.append(f"{len(self._left)} left alone, as undone")
         if self._state.unrecorded:
             parts.append(f"not recorded: {self._state.unrecorded}")
+        if self._state.unguarded:
+            parts.append(f"no guard: {self._state.unguarded}")
         if self._state.unsaved:
             parts.append(f"not saved for the next boot: {self._state.unsaved}")
         return ", ".join(parts)
@@ -216,10 +218,20 @@ class Ledger:
         self._audience.meter.put(metrics.GUARD_WANTED, wanted)
         self._audience.meter.put(metrics.GUARD_STANDING, standing)
 
-    def guarded(self) -> None:
-        """The guard was put back."""
-        self._audience.meter.add(metrics.GUARD_RESTORED)
-        self._tell("guarded", "put the guard back, which somebody had taken away or which lacked a subnet")
+    def guarded(self, change: str) -> None:
+        """The guard was turned on by *change*; or put back, which is no change of anybody's mind."""
+        if change:
+            self._tell("guarded", f"turned the guard on; undo with: natfix undo {change}", {"change": change})
+        else:
+            self._audience.meter.add(metrics.GUARD_RESTORED)
+            self._tell("guarded", "put the guard back, which somebody had taken away or which lacked a subnet")
+
+    def unguarded(self, why: str) -> None:
+        """The guard is asked for and cannot be there, for a reason; or all is as it was asked for."""
+        if why and why != self._state.unguarded:
+            self._tell("unguarded", f"the guard is not on: {why}", level="warning")
+        self._changed |= self._state.unguarded != why
+        self._state.unguarded = why
 
     def all_saved(self) -> None:
         """No file lacks a correction."""
@@ -243,6 +255,13 @@ class Ledger:
         if self._state.refused:
             self._state.refused, self._changed = "", True
             self._told.clear()
+
+    def unproved(self, told: Sequence[str]) -> None:
+        """A change was made that could not be rehearsed here; each way of that is told once."""
+        for each in told:
+            if each not in self._told:
+                self._told.add(each)
+                self._tell("unproved", each)
 
     def remark(self, error: NatfixError, what: str) -> None:
         """Something beside the corrections failed."""
@@ -275,6 +294,7 @@ class Ledger:
     def _publish(self) -> None:
         self._changed = False
         self._state.fights = dict(self._fights)
+        self._state.findings = sum(self._findings.values())
         self._audience.notifier.status(self.summary)
         try:
             self._audience.state.write(self._state)

@@ -60,11 +60,14 @@ class RulesetStore(Protocol):
         """
         ...
 
-    def rehearse(self, script: str) -> None:
+    def rehearse(self, script: str) -> str:
         """Load *script* in a scratch network namespace, over stand-ins for the rules it does not touch.
 
         Args:
             script: lines for ``iptables-restore --noflush``, from ``*nat`` to ``COMMIT``.
+
+        Returns:
+            Where nobody may make a namespace, as in many containers: that it was only read through, in words. Else nothing.
 
         Raises:
             HostError: iptables refuses the script; its own words are in the message.
@@ -355,8 +358,11 @@ class SavedRulesets(Protocol):
         """For each family the file that a service of this host restores; families without one are left out."""
         ...
 
-    def validate(self, family: Family, data: bytes) -> None:
+    def validate(self, family: Family, data: bytes) -> str:
         """Load *data* in a scratch network namespace as the restoring service would.
+
+        Returns:
+            Where nobody may make a namespace: that it was only read through, in words. Else nothing.
 
         Raises:
             HostError: iptables-restore refuses it; its own words are in the message.

@@ -19,7 +19,7 @@ from typing import Final
 
 from natfix.app.apply import apply_change
 from natfix.app.check import UNKNOWN_CLUSTER_HINT
-from natfix.app.guard import ensure, remembered
+from natfix.app.guard import begin, ensure, remembered
 from natfix.app.judgement import Correction, Judge, Verdict
 from natfix.app.ledger import Done, Ledger
 from natfix.app.machine import Machine
@@ -34,6 +34,7 @@ from natfix.ruleset import Ruleset, Table
 
 VERB: Final = "watch"
 _ATTEMPTS: Final = 3
+_TURNED_OFF: Final = "somebody turned the guard off, and so it stays off; turn it on with: natfix guard on"
 _VARIANTS: Final[frozenset[Variant]] = frozenset({"nft", "legacy"})
 
 
@@ -45,11 +46,13 @@ class Situation:
         wishes: clusters, audit rules, what to save.
         patience: how the watcher treats time.
         settled: whether somebody told the clusters; else they are looked for again from time to time.
+        guard: whether the guard shall be turned on as soon as it can be, unless somebody has turned it off.
     """
 
     wishes: Wishes
     patience: Patience = field(default_factory=Patience)
     settled: bool = True
+    guard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class Pursuit:
         self._heard: dict[Backend, dict[str, float]] = {}
         self._unsaved = situation.wishes.persist
         self._guarded = False
+        self._undecided = situation.guard
 
     @property
     def situation(self) -> Situation:
@@ -118,6 +122,7 @@ class Pursuit:
             self._judge = Judge(self._field.machine.links, situation.wishes)
             self._rehearsed.clear()
             self._unsaved = situation.wishes.persist
+        self._undecided |= situation.guard and not self._guarded
         self._situation = situation
         self._vigil.patience = situation.patience
         self.doubt()
@@ -242,13 +247,15 @@ class Pursuit:
         wishes = replace(self._situation.wishes, persist=False, kernel=True, keep_connections=True, leave_undone=True)
         self._unsaved = self._situation.wishes.persist
         try:
-            return apply_change(machine, wishes, VERB).id
+            result = apply_change(machine, wishes, VERB)
         except RolledBackError:
             # Somebody writes faster than natfix looks. It is recorded, and counts as a round of a fight.
             for correction in view.wanted:
                 self._rehearsed.add(correction.words)
                 self._count(correction, view.events)
             raise
+        self._ledger.unproved(result.unproved)
+        return result.id
 
     def _record(self) -> None:
         """Tell what the disk refused to take down, and try it again."""
@@ -266,19 +273,28 @@ class Pursuit:
             self._ledger.fighting(self._vigil.fights[correction.kind])
 
     def _keep_guard(self, variants: frozenset[Variant], *, sure: bool) -> None:
-        """Put the guard back where it is wanted: `nft flush ruleset` takes it away with all the rest."""
-        if not (sure or (self._guarded and "nft" in variants)):
+        """Turn the guard on where that is asked for, and put it back: `nft flush ruleset` takes it away with all the rest."""
+        if not (sure or self._undecided or (self._guarded and "nft" in variants)):
             return
         machine = replace(self._field.machine, stores=tuple(self._field.tables.active()))
+        keep = begin if self._situation.guard else ensure
         try:
-            report = ensure(machine, self._situation.wishes.clusters)
+            report = keep(machine, self._situation.wishes.clusters)
+        except UsageError as error:
+            # A host that starts has no bridge yet, or nobody who names the cluster; a later look will find them.
+            self._ledger.unguarded(error.message)
+            self._ledger.guard(wanted=True, standing=False)
+            return
         except (HostError, UnsupportedError):
-            self._ledger.guard(wanted=bool(remembered(machine.history)), standing=False)
+            wanted = self._undecided or bool(remembered(machine.history))
+            self._ledger.guard(wanted=wanted, standing=False)
             raise
-        self._guarded = report.wanted
+        self._guarded, self._undecided = report.wanted, False
+        self._ledger.unguarded(_TURNED_OFF if self._situation.guard and not report.wanted else "")
         self._ledger.guard(wanted=report.wanted, standing=report.wanted and report.right)
         if report.done:
-            self._ledger.guarded()
+            self._ledger.guarded(report.id)
+            self._ledger.unproved(report.notes)
 
     def _clear_up(self, rewritten: Sequence[Rewritten]) -> None:
         """Drop the connections that were made while a rule was wrong."""
@@ -299,6 +315,7 @@ class Pursuit:
             return
         self._unsaved = False
         self._ledger.all_saved()
+        self._ledger.unproved(result.unproved)
         for change in result.changes:
             self._ledger.saved(change.place, result.id)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from natfix.app.cluster import remembered_cluster
 from natfix.app.collected import ABSENT, RULESETS, Collected, CollectedRuleset
@@ -169,13 +169,13 @@ class _Store:
     def dump(self) -> bytes:
         return _bytes(self.host.wanted(f"{self.backend}: save", self.said.save))
 
-    def rehearse(self, script: str) -> None:
+    def rehearse(self, script: str) -> NoReturn:
         self._refuse(script)
 
     def commit(self, script: str) -> None:
         self._refuse(script)
 
-    def _refuse(self, script: str) -> None:
+    def _refuse(self, script: str) -> NoReturn:
         raise UnsupportedError(f"{self.host.source} tells of a host and cannot change it; not done: {script}")
 
 

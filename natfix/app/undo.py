@@ -35,18 +35,22 @@ def undo(machine: Machine, wanted: str | None = None, *, dry_run: bool = False) 
         if journey is None:
             return ChangeResult("undo", done=False)
         left = journey.left_alone(machine.clock.now())
-        changes = take_back(machine, journey, dry_run=True) if dry_run else _take_back_for_good(machine, journey, left)
-    note = () if changes else (f"the change {journey.id} had already gone from kernel and files",)
-    return ChangeResult("undo", done=not dry_run, changes=changes, notes=(*note, *([LEFT_ALONE] if left.left else [])))
+        notes: list[str] = []
+        changes = take_back(machine, journey, dry_run=True) if dry_run else _take_back_for_good(machine, journey, left, notes)
+    if not changes:
+        notes.append(f"the change {journey.id} had already gone from kernel and files")
+    if left.left:
+        notes.append(LEFT_ALONE)
+    return ChangeResult("undo", done=not dry_run, changes=changes, notes=tuple(notes))
 
 
-def _take_back_for_good(machine: Machine, journey: Journey, left: Journey) -> tuple[Change, ...]:
+def _take_back_for_good(machine: Machine, journey: Journey, left: Journey, unproved: list[str]) -> tuple[Change, ...]:
     """Take *journey* back; that it is to be left alone is written down before, so that no watcher corrects it in between."""
     # A disk that refuses this keeps nobody from undoing; the note below tells the refusal.
     with contextlib.suppress(HostError):
         machine.history.save(left.record())
     try:
-        changes = take_back(machine, journey)
+        changes = take_back(machine, journey, unproved=unproved)
         _clear_up(machine, journey)
     except BaseException:
         with contextlib.suppress(HostError):
@@ -129,20 +133,37 @@ class _FileBack:
         return Change(self.change.path, text_diff(self.now, self.before, self.change.path))
 
 
-def take_back(machine: Machine, journey: Journey, *, dry_run: bool = False) -> tuple[Change, ...]:
-    """Bring kernel and files back to before *journey*, as far as it is still there."""
+def take_back(
+    machine: Machine, journey: Journey, *, dry_run: bool = False, unproved: list[str] | None = None
+) -> tuple[Change, ...]:
+    """Bring kernel and files back to before *journey*, as far as it is still there.
+
+    Args:
+        machine: the host.
+        journey: what to take back.
+        dry_run: only tell what would be done.
+        unproved: gets in words what could not be rehearsed.
+    """
     tables = tuple(_tables_back(machine.stores, journey))
     files = tuple(_files_back(machine, journey))
     guard = _guard_back(machine, journey)
+    said: list[str] = []
     if not dry_run:
-        for table in tables:
-            table.store.rehearse(table.script)
-        for file in files:
-            if file.before is not None and file.change.family is not None:
-                machine.saved.validate(file.change.family, file.before)
+        said = _rehearse(machine, tables, files)
         _carry_out(machine, tables, files)
         machine.guard.put(guard)
+    if unproved is not None:
+        unproved += dict.fromkeys(each for each in said if each)
     return (*(table.change() for table in tables), *(file.as_change() for file in files), *guard_changes(guard))
+
+
+def _rehearse(machine: Machine, tables: Iterable[_TableBack], files: Iterable[_FileBack]) -> list[str]:
+    """Try everything where it does no harm; give in words what could not be tried."""
+    loaded = ((file.change.family, file.before) for file in files)
+    return [
+        *(table.store.rehearse(table.script) for table in tables),
+        *(machine.saved.validate(family, data) for family, data in loaded if family is not None and data is not None),
+    ]
 
 
 def guard_changes(change: GuardChange) -> tuple[Change, ...]:

@@ -30,6 +30,8 @@ class WatchState:
         refused: why the last look could not be finished; empty when it could.
         unsaved: why a file that is loaded at boot lacks a correction; empty when none does.
         unrecorded: why the history lacks a correction; empty when it lacks none.
+        findings: how many findings its last look left.
+        unguarded: why the guard that it shall turn on is not on; empty when it is, or none was asked for.
     """
 
     pid: int
@@ -40,6 +42,8 @@ class WatchState:
     refused: str = ""
     unsaved: str = ""
     unrecorded: str = ""
+    findings: int = 0
+    unguarded: str = ""
 
 
 class StateFile:
@@ -71,6 +75,8 @@ class StateFile:
             "refused": state.refused,
             "unsaved": state.unsaved,
             "unrecorded": state.unrecorded,
+            "findings": state.findings,
+            "unguarded": state.unguarded,
         }
         self._files.replace(self._path, json.dumps(document, indent=2).encode() + b"\n", mode=0o644)
 
@@ -104,6 +110,8 @@ def read_watcher(files: Files, path: str = STATE_PATH) -> Watcher | None:
             refused=document["refused"],
             unsaved=document["unsaved"],
             unrecorded=document.get("unrecorded", ""),
+            findings=document.get("findings", 0),
+            unguarded=document.get("unguarded", ""),
         )
     except (ValueError, LookupError, TypeError) as error:
         raise HostError(

@@ -9,7 +9,7 @@ import typer
 
 from natfix.cli import options, wiring
 from natfix.cli.output import Format, emit, emit_json
-from natfix.errors import EXIT_FOUND, EXIT_OK
+from natfix.errors import EXIT_FOUND, EXIT_OK, UsageError
 
 
 class Action(StrEnum):
@@ -28,6 +28,10 @@ def guard(
     keep_connections: Annotated[
         bool, typer.Option("--keep-connections", help="Leave connections that carry the old rewrite in conntrack.")
     ] = False,
+    forget: Annotated[
+        bool,
+        typer.Option("--forget", help="With off: forget too that it was ever on; a watcher told to guard begins anew."),
+    ] = False,
     wait: options.Wait = 5,
 ) -> None:
     """Keep the addresses of this host's containers before any other nat rule is asked, Docker's included.
@@ -39,9 +43,11 @@ def guard(
     from natfix.app import guard as use_case  # noqa: PLC0415  (start-up time: --help needs none of it)
     from natfix.report.guard import guard_document, guard_lines  # noqa: PLC0415
 
+    if forget and action is not Action.OFF:
+        raise UsageError("--forget is for natfix guard off", hint="natfix guard off --forget")
     machine = wiring.machine(wait)
     if action is Action.OFF:
-        report = use_case.turn_off(machine, dry_run=dry_run)
+        report = use_case.turn_off(machine, dry_run=dry_run, forget=forget)
     else:
         clusters = wiring.all_clusters(cluster_cidr or [])
         if action is Action.ON:

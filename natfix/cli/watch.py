@@ -24,6 +24,7 @@ class WatchOrders:
     metrics_listen: str = ""
     metrics_textfile: str = ""
     wait: int = 5
+    guard: bool = False
 
 
 def watch(
@@ -42,6 +43,9 @@ def watch(
     metrics_textfile: Annotated[
         str, typer.Option(metavar="PATH", help="Write metrics for node_exporter's textfile collector to this file.")
     ] = "",
+    guard: Annotated[
+        bool, typer.Option("--guard", help="Turn the guard on as soon as it can be, unless somebody has turned it off.")
+    ] = False,
     wait: options.Wait = 5,
     rules: options.Rules = None,
 ) -> None:
@@ -59,6 +63,7 @@ def watch(
         metrics_listen=metrics_listen,
         metrics_textfile=metrics_textfile,
         wait=wait,
+        guard=guard,
     )
     from natfix.cli.watch_wiring import watcher  # noqa: PLC0415  (start-up time: --help needs none of it)
 

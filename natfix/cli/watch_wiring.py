@@ -96,6 +96,7 @@ def _situate(orders: WatchOrders) -> Situation:
         ),
         patience,
         settled=bool(found) and not any(cluster.guessed for cluster in found),
+        guard=orders.guard,
     )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from natfix.app.trace import Asked
     from natfix.app.units import Units
     from natfix.audit import Catalogue
+    from natfix.report.changes import Status
     from natfix.report.model import CheckResult
     from natfix.report.proof import ProofResult
     from natfix.report.trace import Traced
@@ -80,6 +81,14 @@ def illustrated(result: CheckResult, cidrs: Sequence[str], rules: Sequence[str])
     from natfix.cli import text_wiring  # noqa: PLC0415
 
     return text_wiring.illustrated(result, cidrs, rules)
+
+
+def said_by_watcher(look: Callable[[], Status]) -> Status:
+    """Ask the watcher of this host; *look* is for what it leaves open."""
+    from natfix.app.testimony import ask_watcher  # noqa: PLC0415
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+
+    return ask_watcher(HostFiles(), look)
 
 
 def trace(asked: Asked, sources: Sequence[str], ipsets: str | None) -> Traced:

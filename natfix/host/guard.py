@@ -20,7 +20,7 @@ class NftGuardStore(GuardStore):
     """The tables ``ip natfix`` and ``ip6 natfix`` of this thread's network namespace."""
 
     def __init__(self) -> None:
-        self._kernel_is_able = False
+        self._kernel_is_able: str | None = None
 
     def read(self) -> HeldGuards:
         """Read them; the kernel is asked first, as it answers a hundred times faster than nft.
@@ -35,18 +35,21 @@ class NftGuardStore(GuardStore):
             there = [family for family in Family if has_table(kernel, family, TABLE)]
         return _read(there) if there else HeldGuards()
 
-    def require(self) -> None:
+    def require(self) -> str:
         """Try in a scratch network namespace whether nat chains can stand side by side; once, as a kernel does not change.
+
+        Returns:
+            That the kernel's version was believed, where there can be no scratch namespace; else nothing.
 
         Raises:
             UnsupportedError: they exclude each other.
-            HostError: nft is not installed, or there can be no scratch namespace.
+            HostError: nft is not installed; or there can be no scratch namespace, and the kernel is older than 4.18.
         """
-        from natfix.host.guard_probe import observe, require_chains  # noqa: PLC0415  (of use to guard on alone)
+        from natfix.host.guard_probe import try_kernel  # noqa: PLC0415  (of use to guard on alone)
 
-        if not self._kernel_is_able:
-            require_chains(observe())
-            self._kernel_is_able = True
+        if self._kernel_is_able is None:
+            self._kernel_is_able = try_kernel()
+        return self._kernel_is_able
 
     def put(self, change: GuardChange) -> None:
         """Make *change* with one ``nft -f``.

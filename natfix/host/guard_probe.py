@@ -7,20 +7,56 @@ off. Later kernels ask one chain after the other until one makes a binding; dist
 
 from __future__ import annotations
 
+import platform
+import re
 import sys
+from typing import Final
 
 from natfix.errors import HostError, UnsupportedError
 from natfix.host import two_chains
 from natfix.host.programs import find, missing
-from natfix.host.scratch import run_in_scratch
+from natfix.host.scratch import NoScratchError, run_in_scratch
 from natfix.host.two_chains import LATER, OWN, Observation
+
+_SIDE_BY_SIDE: Final = (4, 18)
+
+
+def try_kernel() -> str:
+    """Try it; where that is not allowed, believe the version of a kernel that cannot be too old.
+
+    Distributions carry what 4.18 brought to older versions, and take it out of none. So the version tells of a young kernel
+    what trying would, and of an old one nothing.
+
+    Returns:
+        That the version was believed, in words; else nothing.
+
+    Raises:
+        UnsupportedError: a guard would keep other nat chains from their work, or not do its own.
+        NoScratchError: it can be neither tried nor told by the version.
+        HostError: nft is not installed.
+    """
+    try:
+        require_chains(observe())
+    except NoScratchError as error:
+        release = platform.release()
+        if not is_young(release):
+            raise
+        return f"this kernel was not tried, for {error.message}; nat chains stand side by side since 4.18, and it is {release}"
+    return ""
+
+
+def is_young(release: str) -> bool:
+    """Tell whether a kernel's release, such as ``6.1.0-37-amd64``, is 4.18 or later."""
+    numbers = re.match(r"(\d+)\.(\d+)", release)
+    return numbers is not None and (int(numbers[1]), int(numbers[2])) >= _SIDE_BY_SIDE
 
 
 def observe() -> Observation:
     """Try it.
 
     Raises:
-        HostError: nft is not installed, or no scratch network namespace can be made.
+        NoScratchError: no scratch network namespace can be made.
+        HostError: nft is not installed.
     """
     nft = find("nft")
     if nft is None:

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from itertools import product
 
 from natfix.app.ports import Backend, Variant
+from natfix.errors import HostError
 from natfix.host.installed import Tools, installed
 from natfix.host.listing import as_text, dump, holds_nat, read_chains
 from natfix.host.outcomes import refused_commit, refused_rehearsal
 from natfix.host.programs import missing, run
-from natfix.host.scratch import run_in_scratch, stand_in
+from natfix.host.scratch import NoScratchError, run_in_scratch, stand_in
 from natfix.host.script import read_script
 from natfix.host.xtables_lock import XTABLES_LOCK, hold
 from natfix.ruleset import Family, Ruleset, parse
@@ -51,13 +52,27 @@ class IptablesStore:
         """Read the whole ruleset of the backend, every table of it, as its save program prints it."""
         return dump(self.backend, self.tools)
 
-    def rehearse(self, script: str) -> None:
+    def rehearse(self, script: str) -> str:
         """Load *script* in a scratch network namespace, over stand-ins for the rules it does not touch."""
         before = stand_in(self.read().tables[0], script)
-        data = _bytes(before + script)
-        done = run_in_scratch(*self.restore_command(), data=data, environment=self.environment)
+        command, data = self.restore_command(), _bytes(before + script)
+        try:
+            done = run_in_scratch(*command, data=data, environment=self.environment)
+        except NoScratchError as error:
+            return self._read_through(script, error)
         if done.code != 0:
             raise refused_rehearsal(done, read_script(script), before.count("\n"), self.wait, self.lock)
+        return ""
+
+    def _read_through(self, script: str, why: HostError) -> str:
+        """Let the program read *script* and stop before the commit: all that can be had where no namespace can be made."""
+        done = run(*self.restore_command(), "--test", data=_bytes(script), environment=self.environment)
+        if done.code != 0:
+            raise refused_commit(done, read_script(script), self.wait, self.lock)
+        return (
+            f"{self.backend}: not rehearsed, for {why.message}; iptables-restore --test takes the change, and the kernel makes "
+            "it whole or not at all"
+        )
 
     def commit(self, script: str) -> None:
         """Apply *script* in one kernel transaction: all of it or nothing."""

@@ -64,9 +64,9 @@ class LibiptcStore:
         """Read the whole ruleset of the backend, every table of it, as its save program prints it."""
         return self.binary.dump()
 
-    def rehearse(self, script: str) -> None:
+    def rehearse(self, script: str) -> str:
         """Load *script* in a scratch network namespace, over stand-ins for the rules it does not touch."""
-        self.binary.rehearse(script)
+        return self.binary.rehearse(script)
 
     def commit(self, script: str) -> None:
         """Apply *script* in one kernel transaction: all of it or nothing."""

@@ -58,7 +58,7 @@ class HostSavedRulesets(SavedRulesets):
         root: the root directory of the host.
     """
 
-    def __init__(self, load: Callable[[Family, bytes], None], root: str = "/") -> None:
+    def __init__(self, load: Callable[[Family, bytes], str], root: str = "/") -> None:
         self._load = load
         self._root = Path(root)
 
@@ -73,13 +73,13 @@ class HostSavedRulesets(SavedRulesets):
                 found[service.family] = str(self._root / service.saved)
         return found
 
-    def validate(self, family: Family, data: bytes) -> None:
+    def validate(self, family: Family, data: bytes) -> str:
         """Load *data* in a scratch network namespace as the restoring service would.
 
         Raises:
             HostError: iptables-restore refuses it; its own words are in the message.
         """
-        self._load(family, data)
+        return self._load(family, data)
 
     def _installed(self, service: _Service) -> bool:
         try:

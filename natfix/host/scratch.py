@@ -18,11 +18,16 @@ from natfix.ruleset import Chain, Rule, Table
 _WAYS = (("--net",), ("--user", "--keep-caps", "--net"), ("--user", "--map-root-user", "--net"))
 
 
+class NoScratchError(HostError):
+    """Nobody here may make a network namespace."""
+
+
 def run_in_scratch(*command: str, data: bytes = b"", environment: Mapping[str, str] | None = None) -> Done:
     """Run a program in a network namespace of its own, without any device but a loopback that is down.
 
     Raises:
-        HostError: no rights to make one, or what programs.run raises.
+        NoScratchError: no rights to make one.
+        HostError: what programs.run raises.
     """
     complaints: list[str] = []
     for way in _WAYS:
@@ -30,7 +35,7 @@ def run_in_scratch(*command: str, data: bytes = b"", environment: Mapping[str, s
         if not done.complaint.startswith("unshare:"):
             return done
         complaints.append(done.complaint.partition(": ")[2])
-    raise HostError(
+    raise NoScratchError(
         f"no scratch network namespace can be made: {complaints[0]}",
         hint="It needs root (CAP_SYS_ADMIN), or user namespaces that are allowed; many containers forbid both.",
     )

@@ -58,6 +58,8 @@ def _watcher(watcher: Watcher) -> dict[str, Any]:
         "refused": readable(watcher.refused) or None,
         "unsaved": readable(watcher.unsaved) or None,
         "unrecorded": readable(watcher.unrecorded) or None,
+        "findings": watcher.findings,
+        "unguarded": readable(watcher.unguarded) or None,
     }
 
 

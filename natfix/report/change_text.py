@@ -73,6 +73,8 @@ def _watcher_lines(watcher: Watcher) -> Iterator[Line]:
         yield Line(f"{shown(writer) or 'somebody'} keeps putting this rule back: {shown(rule)}", "bad")
     if watcher.refused:
         yield Line(f"the watcher cannot do its work: {shown(watcher.refused)}", "bad")
+    if watcher.unguarded:
+        yield Line(f"the guard is not on: {shown(watcher.unguarded)}", "bad")
     if watcher.unrecorded:
         yield Line(f"corrected, but natfix undo does not know of it yet: {shown(watcher.unrecorded)}", "warn")
     if watcher.unsaved:

@@ -39,6 +39,7 @@ class ChangeResult:
         confirm_within: seconds in which ``natfix confirm`` must be said; 0 when it need not.
         notes: what else the reader should know.
         left: whether something wrong is left alone, as the notes tell.
+        unproved: those of the notes that tell what could not be rehearsed.
     """
 
     verb: str
@@ -51,6 +52,7 @@ class ChangeResult:
     confirm_within: float = 0
     notes: tuple[str, ...] = ()
     left: bool = False
+    unproved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class Watcher:
         refused: why its last look could not be finished; empty when it could.
         unsaved: why a file that is loaded at boot lacks a correction; empty when none does.
         unrecorded: why the history lacks a correction; empty when it lacks none.
+        findings: how many findings its last look left.
+        unguarded: why the guard that it shall turn on is not on; empty when it is, or none was asked for.
     """
 
     pid: int
@@ -137,6 +141,8 @@ class Watcher:
     refused: str = ""
     unsaved: str = ""
     unrecorded: str = ""
+    findings: int = 0
+    unguarded: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,21 @@
 """Scratch namespaces, and the stand-in tables loaded there."""
 
 import os
+import platform
 import stat
 from pathlib import Path
 
 import pytest
 
+from natfix.app.ports import Backend, Variant
 from natfix.errors import HostError
+from natfix.host.guard import NftGuardStore
+from natfix.host.guard_probe import is_young
+from natfix.host.iptables import open_store
 from natfix.host.programs import run
 from natfix.host.scratch import run_in_scratch, stand_in
-from natfix.ruleset import parse
+from natfix.host.validate import validate
+from natfix.ruleset import Family, parse
 from tests.netns import command
 
 TEXT = b"""*nat
@@ -72,6 +78,66 @@ def test_a_scratch_namespace_that_is_forbidden_says_what_it_needs(tmp_path: Path
     with pytest.raises(HostError, match="no scratch network namespace can be made: unshare failed: Operation") as caught:
         run_in_scratch("true")
     assert "CAP_SYS_ADMIN" in str(caught.value)
+
+
+FORBIDDEN = 'echo "unshare: unshare failed: Operation not permitted" >&2; exit 1\n'
+BROAD = "-s 172.7.21.0/24 ! -o docker0 -j MASQUERADE"
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+def test_where_no_namespace_can_be_made_a_change_is_read_through_and_that_is_said(
+    variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, netns: str
+) -> None:
+    command(f"iptables-{variant}", "-t", "nat", "-A", "POSTROUTING", *BROAD.split())
+    store = open_store(Backend(Family.IPV4, variant))
+    before = store.dump()
+    confine(FORBIDDEN, tmp_path, monkeypatch)
+    said = store.rehearse(f"*nat\n-D POSTROUTING {BROAD}\n-I POSTROUTING 1 -j RETURN\nCOMMIT\n")
+    assert said.startswith(f"iptables-{variant}: not rehearsed, for no scratch network namespace can be made: unshare failed")
+    assert store.dump() == before
+    with pytest.raises(HostError, match="nothing was changed"):
+        store.rehearse("*nat\n-I POSTROUTING 1 -j NO-SUCH-TARGET --at-all\nCOMMIT\n")
+    assert store.dump() == before
+
+
+@pytest.mark.kernel
+def test_where_no_namespace_can_be_made_a_saved_file_is_read_through_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, netns: str
+) -> None:
+    text = f"*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING {BROAD}\nCOMMIT\n"
+    assert validate(Family.IPV4, text.encode()) == ""
+    confine(FORBIDDEN, tmp_path, monkeypatch)
+    assert "not loaded on trial, for no scratch network namespace" in validate(Family.IPV4, text.encode())
+    with pytest.raises(HostError, match="would refuse the saved ruleset"):
+        validate(Family.IPV4, text.replace("-j MASQUERADE", "--no-such-option").encode())
+    assert command("nft", "list", "tables") == ""
+
+
+@pytest.mark.kernel("nft")
+def test_where_no_namespace_can_be_made_a_young_kernel_is_believed_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confine(FORBIDDEN, tmp_path, monkeypatch)
+    assert is_young(platform.release())
+    store = NftGuardStore()
+    assert store.require().endswith(f"nat chains stand side by side since 4.18, and it is {platform.release()}")
+    assert store.require() == store.require()
+
+
+@pytest.mark.parametrize(
+    ("release", "young"),
+    [
+        ("4.18.0-553.el8", True),
+        ("6.1.0-37-amd64", True),
+        ("10.0", True),
+        ("4.17.19", False),
+        ("3.10.0-1160.el7", False),
+        ("x", False),
+    ],
+)
+def test_a_kernel_is_young_from_4_18_on(release: str, *, young: bool) -> None:
+    assert is_young(release) is young
 
 
 def test_a_program_that_takes_too_long_is_stopped() -> None:

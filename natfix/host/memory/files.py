@@ -117,7 +117,7 @@ class MemorySavedRulesets(SavedRulesets):
         load: raises HostError for a text that is to be refused; without it every text is accepted.
     """
 
-    def __init__(self, paths: Mapping[Family, str], load: Callable[[Family, bytes], None] | None = None) -> None:
+    def __init__(self, paths: Mapping[Family, str], load: Callable[[Family, bytes], str] | None = None) -> None:
         self._paths = dict(paths)
         self._load = load
 
@@ -125,11 +125,10 @@ class MemorySavedRulesets(SavedRulesets):
         """For each family the file that is restored."""
         return dict(self._paths)
 
-    def validate(self, family: Family, data: bytes) -> None:
+    def validate(self, family: Family, data: bytes) -> str:
         """Refuse what *load* refuses.
 
         Raises:
             HostError: it does.
         """
-        if self._load:
-            self._load(family, data)
+        return self._load(family, data) if self._load else ""

@@ -20,23 +20,26 @@ class MemoryGuardStore(GuardStore):
 
     Attributes:
         held: what is there; a test may put something else there, as another program would.
+        unproved: what ``require`` says where it could not try.
     """
 
     def __init__(self, kernel: Observation = MODERN) -> None:
         self.held = HeldGuards()
+        self.unproved = ""
         self._kernel = kernel
 
     def read(self) -> HeldGuards:
         """Read them."""
         return self.held
 
-    def require(self) -> None:
+    def require(self) -> str:
         """Judge the kernel as the real one does.
 
         Raises:
             UnsupportedError: its nat chains exclude each other.
         """
         require_chains(self._kernel)
+        return self.unproved
 
     def put(self, change: GuardChange) -> None:
         """Make *change*.

@@ -43,12 +43,13 @@ class MemoryRulesetStore:
         chains = {name: tuple(replace(rule, counters=None) for rule in rules) for name, rules in self.chains.items()}
         return render(_parse(chains, self.backend))
 
-    def rehearse(self, script: str) -> None:
+    def rehearse(self, script: str) -> str:
         """Apply *script* to a copy and forget it."""
         try:
             _apply(self.chains, script)
         except NatfixError as error:
             raise HostError(f"{self.backend} refused: {error.message}\n    (tried on a copy; nothing was changed)") from error
+        return ""
 
     def commit(self, script: str) -> None:
         """Apply *script*: all of it or nothing."""

@@ -82,6 +82,7 @@ class MemoryWatchedStore(MemoryRulesetStore):
         generation: see above.
         reads: how often it was looked at.
         rehearsals: the scripts that were rehearsed.
+        unproved: what a rehearsal says that cannot be made.
         commits: the scripts that natfix committed.
         before_commit: called before each commit; a test lets somebody else write then, or raises.
     """
@@ -91,6 +92,7 @@ class MemoryWatchedStore(MemoryRulesetStore):
         self.generation = 1
         self.reads = 0
         self.rehearsals: list[str] = []
+        self.unproved = ""
         self.commits: list[str] = []
         self.before_commit: Callable[[], object] = lambda: None
 
@@ -103,10 +105,11 @@ class MemoryWatchedStore(MemoryRulesetStore):
         self.reads += 1
         return super().read()
 
-    def rehearse(self, script: str) -> None:
+    def rehearse(self, script: str) -> str:
         """Rehearse, and remember that."""
-        super().rehearse(script)
+        said = super().rehearse(script)
         self.rehearsals.append(script)
+        return said or self.unproved
 
     def commit(self, script: str) -> None:
         """Commit, and remember that."""

@@ -156,9 +156,9 @@ class LearnedStore(WatchedStore):
         """Read the whole ruleset of the backend, every table of it, as its save program prints it."""
         return self._binary.dump()
 
-    def rehearse(self, script: str) -> None:
+    def rehearse(self, script: str) -> str:
         """Load *script* in a scratch network namespace, over stand-ins for the rules it does not touch."""
-        self._binary.rehearse(script)
+        return self._binary.rehearse(script)
 
     def commit(self, script: str) -> None:
         """Apply *script* in one kernel transaction: all of it or nothing."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from natfix.app.ledger import Audience
 from natfix.app.machine import Machine
-from natfix.app.ports import Backend
+from natfix.app.ports import Backend, Links
 from natfix.app.pursuit import Situation
 from natfix.app.vigil import Patience
 from natfix.app.watch import Post, Watch
@@ -68,11 +68,13 @@ class Scene:
         self.host.files.contents["/proc/42/stat"] = b"42 (python3) S 1 " + b"0 " * 17 + b"777 0"
         self.states: list[str] = []
         self.seen: list[list[str]] = []
+        self.links: Links | None = None
         self.situate: Callable[[], Situation] = lambda: self.situation
 
     @property
     def machine(self) -> Machine:
-        return replace(self.host.machine, stores=(), guard=self.guard)
+        machine = self.host.machine
+        return replace(machine, stores=(), guard=self.guard, links=self.links or machine.links)
 
     def put_back(self, after: float, *specs: str, which: int = 0, writer: Writer | None = WRITER) -> None:
         """Let somebody insert rules."""

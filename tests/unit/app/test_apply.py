@@ -54,6 +54,17 @@ def test_all_is_rehearsed_then_noted_then_written_then_committed(docker: Host) -
     assert [change.place for change in result.changes] == ["iptables-nft", RULES4]
 
 
+def test_what_cannot_be_rehearsed_is_said_and_made_all_the_same() -> None:
+    limited = host()
+    limited.refused = lambda _family, _data: "file not loaded on trial"
+    limited.table.unproved = "not rehearsed"
+    result = apply_change(limited.machine, wishes())
+    assert result.unproved == ("not rehearsed", "file not loaded on trial")
+    assert set(result.unproved) <= set(result.notes)
+    assert limited.table.specs == [CORRECTED]
+    assert undo(limited.machine).notes[0] == "not rehearsed"
+
+
 def test_a_preview_tells_the_same_changes_and_does_nothing(docker: Host) -> None:
     shown = preview(docker.machine, wishes())
     assert docker.done() == []
@@ -173,7 +184,7 @@ def test_a_change_that_cannot_be_noted_is_not_made(docker: Host, state: str) -> 
 
 
 def test_a_file_that_iptables_would_refuse_is_not_written(docker: Host) -> None:
-    def refuse(family: Family, data: bytes) -> None:
+    def refuse(family: Family, data: bytes) -> str:
         raise HostError(f"IPv{family} {data!r}")
 
     docker.refused = refuse

@@ -7,10 +7,10 @@ from ipaddress import ip_address, ip_interface
 import pytest
 
 from natfix.app.cluster import Cluster
-from natfix.app.guard import ensure, look, remembered, turn_off, turn_on
+from natfix.app.guard import begin, ensure, look, remembered, turn_off, turn_on
 from natfix.app.machine import Machine
 from natfix.app.ports import Backend, Interface, Record, Rewritten
-from natfix.app.record import journeys
+from natfix.app.record import Journey, journeys
 from natfix.app.undo import undo
 from natfix.audit.guard import Guard, HeldGuards
 from natfix.errors import BusyError, ConflictError, HostError, RolledBackError, UnsupportedError, UsageError
@@ -143,6 +143,46 @@ def test_a_flushed_guard_is_missing_until_ensured() -> None:
     assert (report.done, report.right, world.tables.held) == (True, True, HeldGuards(BOTH))
     assert len(world.history.records()) == 1
     assert not ensure(world.machine(DOCKER0), CLUSTERS).done
+
+
+def test_what_could_not_be_tried_is_said() -> None:
+    world = World()
+    world.tables.unproved = "not tried"
+    assert turn_on(world.machine(DOCKER0), CLUSTERS).notes == ("not tried",)
+
+
+def test_a_beginning_turns_it_on_and_from_then_on_keeps_it() -> None:
+    world = World()
+    report = begin(world.machine(DOCKER0), CLUSTERS)
+    assert (report.done, report.id, world.tables.held) == (True, world.history.records()[0].id, HeldGuards(BOTH))
+    world.tables.held = HeldGuards()
+    report = begin(world.machine(DOCKER0), CLUSTERS)
+    assert (report.done, report.id, world.tables.held) == (True, "", HeldGuards(BOTH))
+
+
+def test_a_beginning_leaves_a_guard_off_that_somebody_turned_off() -> None:
+    world = World()
+    begin(world.machine(DOCKER0), CLUSTERS)
+    turn_off(world.machine(DOCKER0))
+    assert not begin(world.machine(DOCKER0), CLUSTERS).wanted
+    assert world.tables.held == HeldGuards()
+
+
+def test_what_is_forgotten_begins_anew_and_only_the_guard_is_forgotten() -> None:
+    world = World()
+    world.history.save(Journey("0", "apply", world.clock.now(), "done").record())
+    begin(world.machine(DOCKER0), CLUSTERS)
+    turn_off(world.machine(DOCKER0), dry_run=True, forget=True)
+    assert len(world.history.records()) == 2
+    assert turn_off(world.machine(DOCKER0), forget=True).id == ""
+    assert (world.tables.held, [record.id for record in world.history.records()]) == (HeldGuards(), ["0"])
+    assert begin(world.machine(DOCKER0), CLUSTERS).done
+
+
+def test_a_beginning_that_was_taken_back_is_none() -> None:
+    world = World()
+    world.history.save(Journey("1", "guard", world.clock.now(), "rolled back", guard=GuardChange((), (ONE,))).record())
+    assert begin(world.machine(DOCKER0), CLUSTERS).wanted
 
 
 def test_a_host_that_starts_is_guarded_before_it_has_bridges_or_a_cluster() -> None:

@@ -6,6 +6,7 @@ from natfix.app.apply import apply_change
 from natfix.app.record import journeys
 from natfix.app.undo import LEFT_ALONE, confirm, undo, undo_unconfirmed
 from natfix.errors import BusyError, ConflictError, HostError, UsageError
+from natfix.ruleset import Family
 from tests.unit.app.twins import BROAD, CORRECTED, LEGACY4, NFT6, OTHER, RULES4, Host, host, nat, refuse, wishes
 
 MARKED = "-m mark --mark 0x1 -j RETURN"
@@ -136,7 +137,10 @@ def test_when_a_file_refuses_the_kernel_stays(corrected: Host) -> None:
 
 
 def test_a_file_that_iptables_would_refuse_is_not_left_behind(corrected: Host) -> None:
-    corrected.refused = lambda family, data: refuse(HostError(f"{family}: {len(data)} bytes"))()
+    def refused(family: Family, data: bytes) -> str:
+        raise HostError(f"{family}: {len(data)} bytes")
+
+    corrected.refused = refused
     with pytest.raises(HostError, match="bytes"):
         undo(corrected.machine)
     assert (corrected.table.specs, corrected.saved()) == ([OTHER, CORRECTED], nat(OTHER, CORRECTED))

@@ -44,6 +44,7 @@ class Table(MemoryRulesetStore):
 
     Attributes:
         steps: what was done to the host, shared by all of its twins.
+        unproved: what a rehearsal says that cannot be made.
         before: what happens right before the commits to come, in order; it may raise.
         behind: what happens right behind them.
     """
@@ -51,12 +52,13 @@ class Table(MemoryRulesetStore):
     def __init__(self, backend: Backend, steps: list[str], *specs: str) -> None:
         super().__init__(backend, nat(*specs))
         self.steps = steps
+        self.unproved = ""
         self.before: list[Callable[[], None]] = []
         self.behind: list[Callable[[], None]] = []
 
-    def rehearse(self, script: str) -> None:
+    def rehearse(self, script: str) -> str:
         self.steps.append(f"rehearse {self.backend}")
-        super().rehearse(script)
+        return super().rehearse(script) or self.unproved
 
     def commit(self, script: str) -> None:
         self.steps.append(f"commit {self.backend}")
@@ -150,7 +152,8 @@ class Host:
     clock: MemoryClock = field(default_factory=MemoryClock)
     turnstile: MemoryTurnstile = field(default_factory=MemoryTurnstile)
     watchdog: MemoryWatchdog = field(default_factory=MemoryWatchdog)
-    refused: Callable[[Family, bytes], None] | None = None
+    refused: Callable[[Family, bytes], str] | None = None
+    guard: MemoryGuardStore = field(default_factory=MemoryGuardStore)
 
     def __post_init__(self) -> None:
         self.files = Disk(self.steps)
@@ -170,7 +173,7 @@ class Host:
             watchdog=self.watchdog,
             saved=MemorySavedRulesets({Family.IPV4: RULES4, Family.IPV6: RULES6} if self.saves else {}, self.refused),
             clock=self.clock,
-            guard=MemoryGuardStore(),
+            guard=self.guard,
         )
 
     @property

@@ -36,6 +36,8 @@ STATUS = Status(
         fights={"\udcff": "bash", "b": ""},
         refused="x",
         unrecorded="full",
+        findings=2,
+        unguarded="no bridge",
     ),
     left=(LeftAlone("iptables-nft", "-A P \udcff", PAST.id, PAST.at), LeftAlone("/etc/x", "", PAST.id, PAST.at)),
 )
@@ -99,6 +101,8 @@ def test_the_document_of_a_status_says_all_of_it() -> None:
         "refused": "x",
         "unsaved": None,
         "unrecorded": "full",
+        "findings": 2,
+        "unguarded": "no bridge",
     }
     assert held["left"] == [
         {"place": "iptables-nft", "rule": "-A P \ufffd", "change": PAST.id, "since": PAST.at},

@@ -117,12 +117,14 @@ def test_the_status_shows_the_watcher_and_what_hinders_it() -> None:
         refused="x",
         unsaved="y",
         unrecorded="z",
+        unguarded="no bridge",
     )
     assert plain(status_lines(Status((), watcher=watcher))).splitlines()[1:] == [
         "watched by pid 42 since 2026-11-23T00:00:00Z, 3 corrections",
         "last correction: 2026-11-23T00:01:00Z a rule",
         "bash fight.sh keeps putting this rule back: a rule",
         "the watcher cannot do its work: x",
+        "the guard is not on: no bridge",
         "corrected, but natfix undo does not know of it yet: z",
         "not saved for the next boot: y",
     ]
