@@ -23,6 +23,7 @@ from tools.completions import scripts
 from tools.manuals import pages
 
 DATA = Path(__file__).resolve().parent.parent / "packaging"
+MONITORING = DATA.parent / "monitoring"
 HOME = "usr/lib/natfix"
 SITE = f"{HOME}/lib/python3/site-packages"
 # Python looks for modules below its own version; one set of files serves all that the packages allow.
@@ -57,7 +58,10 @@ def redhat(python: str) -> Distribution:
 
 
 def lay_out(wheels: Sequence[Path], root: Path, distribution: Distribution, epoch: int) -> None:
-    """Write everything that is the same on every host below *root*: modules, command, units, settings, manuals, completions."""
+    """Write everything that is the same on every host below *root*.
+
+    That is modules, command, units, settings, manuals, completions, and what a Prometheus and a Grafana are given.
+    """
     _carry(wheels, root, distribution)
     # The day alone; a manual has no time of day.
     for name, page in pages(formatdate(epoch)[5:16].strip()).items():
@@ -69,6 +73,8 @@ def lay_out(wheels: Sequence[Path], root: Path, distribution: Distribution, epoc
     }
     for name, script in scripts().items():
         write(root / "usr/share" / homes[name] / name, script)
+    for path in sorted(each for each in MONITORING.rglob("*") if each.is_file()):
+        write(root / "usr/share/natfix/monitoring" / path.relative_to(MONITORING), path.read_text(encoding="utf-8"))
 
 
 def _carry(wheels: Sequence[Path], root: Path, distribution: Distribution) -> None:

@@ -105,6 +105,7 @@ def test_the_bill_names_what_the_packages_carry(
 ) -> None:
     (package,) = release.glob(name)
     listed = subprocess.run([*command, str(package)], check=True, capture_output=True, text=True).stdout
+    assert re.search(r"/usr/share/natfix/monitoring/natfix\.rules\.yml$", listed, re.MULTILINE)
     carried = set(re.findall(r"/site-packages/([^/]+)-([^/-]+)\.dist-info/METADATA$", listed, re.MULTILINE))
     every = [bill["metadata"]["component"], *bill["components"]]
     assert {(one["name"].lower().replace("-", "_"), one["version"]) for one in every} == carried

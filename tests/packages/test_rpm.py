@@ -55,6 +55,9 @@ def test_every_unit_manual_and_completion_is_in_it(package: Path) -> None:
     manuals = {f"/usr/share/man/man1/natfix-{name}.1.gz" for name in COMMANDS}
     assert len(units) > 5
     assert units | manuals <= files
+    monitoring = {str(path.relative_to(ROOT)) for path in (ROOT / "monitoring").rglob("*") if path.is_file()}
+    assert {"monitoring/natfix.rules.yml", "monitoring/natfix-dashboard.json"} < monitoring
+    assert {f"/usr/share/natfix/{path}" for path in monitoring} <= files
     assert {
         "/etc/natfix",
         "/etc/natfix/natfix.toml",
