@@ -19,7 +19,7 @@ def test_agents_follow_a_file_that_people_write(tmp_path: Path) -> None:
     with street(tmp_path, HOST_GW, 21, 22) as town:
         one, two = town.nodes
         one.start("--lease-file", str(path))
-        two.start("--lease-file", str(path))
+        two.start("--lease-file", str(path), "--metrics-textfile", str(tmp_path / "natfix.prom"))
         assert one.routed(two)
         assert two.routed(one)
         assert one.pings("172.7.22.2")
@@ -27,6 +27,12 @@ def test_agents_follow_a_file_that_people_write(tmp_path: Path) -> None:
         until(lambda: set(one.routes()) == {two.subnet, "172.7.23.0/24"} and set(two.routes()) == {one.subnet, "172.7.23.0/24"})
         assert one.natfix("lease", "release", "172.7.23.0/24", "--lease-file", str(path)).returncode == 0
         until(lambda: one.routed(two) and two.routed(one))
+        numbers = tmp_path / "natfix.prom"
+        until(lambda: "\nnatfix_node_peers 1.0\n" in numbers.read_text(), numbers.read_text)
+        assert "\nnatfix_node_ready 1.0\n" in numbers.read_text()
+        # Nothing expires here, and no 0 says that it has.
+        assert "natfix_node_lease_expiry" not in numbers.read_text()
+        assert numbers.stat().st_mode & 0o777 == 0o644
         assert one.told("node-rival") == []
         assert town.leases() == {}
         assert one.stop() == 0

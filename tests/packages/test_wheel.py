@@ -112,6 +112,8 @@ def test_it_knows_its_rules_units_and_sections(alone: Path, tmp_path: Path) -> N
     [
         (("watch", "--metrics-listen=127.0.0.1:0"), "metrics"),
         (("watch", "--metrics-textfile=/nowhere/natfix.prom"), "metrics"),
+        (("check", "--metrics-textfile=/nowhere/natfix.prom"), "metrics"),
+        (("node", "run", "--metrics-textfile=/nowhere/natfix.prom", "--lease-file=/nowhere/leases.json"), "metrics"),
         (("net", "show"), "etcd"),
         (("leases",), "etcd"),
         (("lease", "release", "172.7.21.0/24"), "etcd"),
