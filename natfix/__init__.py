@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from natfix.host.catalogue import read_catalogue
     from natfix.packets import Fate, Outcome, Packet, PacketSet, walk, witness
+    from natfix.packets.partition import Part, partition
     from natfix.plan import Edit, Plan, compile_script, inverse, repair, rewrite
     from natfix.ruleset import Chain, Family, Rule, Ruleset, Table, parse, parse_network, render
 
@@ -49,6 +50,7 @@ _HOMES = {
     ),
     "natfix.host.catalogue": ("read_catalogue",),
     "natfix.packets": ("Fate", "Outcome", "Packet", "PacketSet", "walk", "witness"),
+    "natfix.packets.partition": ("Part", "partition"),
     "natfix.plan": ("Edit", "Plan", "compile_script", "inverse", "repair", "rewrite"),
     "natfix.ruleset": ("Chain", "Family", "Rule", "Ruleset", "Table", "parse", "parse_network", "render"),
 }
@@ -69,6 +71,7 @@ __all__ = [
     "Outcome",
     "Packet",
     "PacketSet",
+    "Part",
     "Plan",
     "RolledBackError",
     "Rule",
@@ -86,6 +89,7 @@ __all__ = [
     "load_rule",
     "parse",
     "parse_network",
+    "partition",
     "read_catalogue",
     "render",
     "repair",

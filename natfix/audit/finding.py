@@ -11,7 +11,7 @@ from natfix.audit.guard import Guard
 from natfix.audit.hit import Hit
 from natfix.audit.rulefile import AuditRule, Severity
 from natfix.audit.subject import Subject
-from natfix.packets import Fate, Outcome, Packet, PacketSet, witness
+from natfix.packets import Fate, Outcome, Packet, PacketSet, joined, witness
 from natfix.ruleset import Rule
 
 # Names for a device that nobody has named.
@@ -28,6 +28,8 @@ class Finding:
         message: what is wrong with it.
         certain: whether that is sure, or only possible because of *unknown*.
         packet: a packet that shows it; None when the finding is about the rule's words.
+        packets: every packet that it is about, as sets.
+        whole: all packets that must keep their source; of these *packets* are a part, or all. None where it is about others.
         path: the rules that packet matches, the last one being the one that rewrites or drops it.
         becomes: what the packet's source becomes; empty for a packet that is dropped.
         unknown: words that natfix cannot evaluate and on which it depends.
@@ -41,6 +43,8 @@ class Finding:
     message: str
     certain: bool
     packet: Packet | None = None
+    packets: tuple[PacketSet, ...] = ()
+    whole: PacketSet | None = None
     path: tuple[Rule, ...] = ()
     becomes: str = ""
     unknown: tuple[str, ...] = ()
@@ -52,6 +56,11 @@ class Finding:
     def severity(self) -> Severity:
         """How much it matters as things stand: that of its kind, unless it does no harm."""
         return Severity.INFO if self.shielded_by else self.kind.severity
+
+    @property
+    def partial(self) -> bool:
+        """Whether only some of the packets that must keep their source lose it here."""
+        return self.whole is not None and self.whole not in self.packets
 
     @property
     def correctable(self) -> bool:
@@ -138,6 +147,8 @@ def _finding(kind: AuditRule, hit: Hit, subject: Subject) -> Finding:
         message=hit.message,
         certain=hit.certain,
         packet=packet,
+        packets=joined(each.packets for each in hit.outcomes),
+        whole=subject.protected(hit.locality) if outcome.fate is Fate.SOURCE_NAT else None,
         path=outcome.path,
         becomes="" if outcome.fate is Fate.DROP else _becomes(outcome.rule or hit.rule, packet, subject),
         unknown=outcome.unknown,

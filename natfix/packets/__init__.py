@@ -7,6 +7,7 @@ from natfix.packets.names import Names
 from natfix.packets.outcome import Fate, Outcome
 from natfix.packets.packetset import Address, Packet, PacketSet, address, witness
 from natfix.packets.target import SOURCE_NAT_TARGETS
+from natfix.packets.union import joined
 from natfix.packets.walk import walk
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Packet",
     "PacketSet",
     "address",
+    "joined",
     "walk",
     "witness",
 ]

@@ -88,7 +88,7 @@ class PacketSet:
 
     def __le__(self, other: PacketSet) -> bool:
         """Whether every packet in this set is in *other*."""
-        return all(_is_within(getattr(self, each), getattr(other, each)) for each in _FIELD_NAMES)
+        return all(_is_within(getattr(self, each), getattr(other, each)) for each in FIELDS)
 
 
 def _is_within(one: Any, other: Any) -> bool:  # noqa: ANN401  (the field decides)
@@ -96,10 +96,11 @@ def _is_within(one: Any, other: Any) -> bool:  # noqa: ANN401  (the field decide
     return one is other or (one is not None and other is not None and bool(one <= other))
 
 
-_FIELD_NAMES = tuple(each.name for each in fields(PacketSet))
-_VALUES = attrgetter(*_FIELD_NAMES)
+FIELDS = tuple(each.name for each in fields(PacketSet))
+"""The names of what a packet has."""
+_VALUES = attrgetter(*FIELDS)
 # Past the frozen dataclass's own __setattr__, for an object that nobody has seen yet.
-_SETTERS = {name: vars(PacketSet)[name].__set__ for name in _FIELD_NAMES}
+_SETTERS = {name: vars(PacketSet)[name].__set__ for name in FIELDS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from natfix.packets import Packet
 from natfix.report.cases import Case
 from natfix.report.gathered import Group, Unread
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
+from natfix.report.packets import packets_document
+from natfix.report.which import said
 from natfix.ruleset import Rule
 
 SCHEMA = 1
@@ -104,10 +106,12 @@ def finding_document(finding: Finding) -> dict[str, Any]:
         "name": finding.kind.name,
         "severity": str(finding.severity),
         "certain": finding.certain,
-        "message": readable(finding.message),
+        "message": readable(said(finding)),
         "table": finding.table,
         "rule": _rule(finding.rule),
         "packet": _packet(finding.packet) if finding.packet else None,
+        "packets": [packets_document(each) for each in finding.packets],
+        "partial": finding.partial,
         "path": [_rule(rule) for rule in finding.path],
         "becomes": readable(finding.becomes) or None,
         "unknown": [readable(words) for words in finding.unknown],

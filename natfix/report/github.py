@@ -15,6 +15,7 @@ from natfix.report.gathered import Place, Unread
 from natfix.report.lines import shown
 from natfix.report.model import CheckResult
 from natfix.report.text import cure, place_of
+from natfix.report.which import said
 
 _LEVELS: Final = {Severity.HIGH: "error", Severity.MEDIUM: "warning", Severity.LOW: "notice", Severity.INFO: "notice"}
 _MESSAGE: Final = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
@@ -50,7 +51,7 @@ def _finding(place: Place) -> str:
     packet = [f"packet {finding.packet}"] if finding.packet else []
     sure = "" if finding.certain else "possibly: "
     where = [place_of(table, finding)] if table.live else []
-    lines = [*where, str(finding.rule), f"{sure}{finding.message}", *packet, f"cure: {cure(finding)}"]
+    lines = [*where, str(finding.rule), f"{sure}{said(finding)}", *packet, f"cure: {cure(finding)}"]
     return _command(_LEVELS[finding.severity], properties, "\n".join(lines))
 
 

@@ -12,6 +12,7 @@ from natfix.report.gathered import Place
 from natfix.report.markup import code, prose, shown, told
 from natfix.report.svg import draw
 from natfix.report.text import cure, place_of
+from natfix.report.which import said
 
 _DROPPED: Final = ("end", "dropped, and nobody is told")
 
@@ -39,7 +40,7 @@ def article(place: Place, name: str) -> Iterator[str]:
     sure = "" if finding.certain else " (possible)"
     yield f'<article aria-labelledby="{name}">'
     yield f'<h3 id="{name}">{shown(place_of(place.table, finding))}{sure}</h3>'
-    yield f"<pre>{shown(str(finding.rule))}</pre>\n<p>{shown(finding.message)}</p>"
+    yield f"<pre>{shown(str(finding.rule))}</pre>\n<p>{shown(said(finding))}</p>"
     yield from facts(finding)
     yield from pictures(place, name)
     yield "</article>"

@@ -16,6 +16,7 @@ from natfix.report.html_finding import explained, facts, pictures
 from natfix.report.markup import badge, code, grid, shown
 from natfix.report.model import CheckedTable, CheckResult
 from natfix.report.text import count, spot_of
+from natfix.report.which import said
 
 
 def sources_counted(result: CheckResult) -> str:
@@ -91,7 +92,7 @@ def _case(case: Case, number: int, links: Mapping[str, str]) -> Iterator[str]:
     yield f'<h3 id="{name}-h">{count(case.sources, "source")}, {count(len(case.places), "finding")}{sure}</h3>'
     yield f"<pre>{shown(case.shape)}</pre>"
     yield f"<p>For example {_link(first.table.origin, links)}, {shown(spot_of(first.table, first.finding))}:</p>"
-    yield f"<pre>{shown(str(first.finding.rule))}</pre>\n<p>{shown(first.finding.message)}</p>"
+    yield f"<pre>{shown(str(first.finding.rule))}</pre>\n<p>{shown(said(first.finding))}</p>"
     yield from facts(first.finding)
     if number <= PICTURED:
         yield from pictures(first, name)

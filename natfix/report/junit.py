@@ -16,6 +16,7 @@ from natfix.report.lines import plain
 from natfix.report.model import CheckedTable, CheckResult
 from natfix.report.svg import printable
 from natfix.report.text import count, finding_lines, place_of
+from natfix.report.which import said
 
 _FINE: Final = "no rule hides a container address"
 
@@ -92,7 +93,7 @@ def _case(place: Place, threshold: Severity) -> Iterator[str]:
     text = _escaped(plain(finding_lines(finding, place.table)))
     yield f"    <testcase{_called(finding, place.table)}>"
     if finding.severity >= threshold:
-        kind = _named("type", f"{finding.severity} {finding.kind.name}") + _named("message", finding.message)
+        kind = _named("type", f"{finding.severity} {finding.kind.name}") + _named("message", said(finding))
         yield f"      <failure{kind}>{text}</failure>"
     else:
         yield f"      <system-out>{text}</system-out>"

@@ -12,6 +12,7 @@ from natfix.report.gathered import Group, Place
 from natfix.report.lines import shown
 from natfix.report.model import CheckResult
 from natfix.report.text import count, cure, place_of, verdict
+from natfix.report.which import said
 
 DETAILED = 3
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~$@])")
@@ -87,7 +88,7 @@ def _finding(place: Place) -> Iterator[str]:
     sure = "" if finding.certain else " (possible)"
     yield f"\n**{_words(place_of(place.table, finding))}**{sure}\n"
     yield _fenced(str(finding.rule))
-    yield f"\n{_words(finding.message)}\n"
+    yield f"\n{_words(said(finding))}\n"
     if finding.packet:
         becomes = f"; its source becomes {_code(finding.becomes)}" if finding.becomes else "; it is dropped"
         yield f"- packet {_code(str(finding.packet))}{becomes}"

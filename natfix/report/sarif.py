@@ -16,6 +16,7 @@ from natfix.report.document import readable
 from natfix.report.gathered import Place, Unread, grouped
 from natfix.report.model import CheckedTable, CheckResult
 from natfix.report.text import cure
+from natfix.report.which import said
 from natfix.ruleset import Rule
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -115,7 +116,7 @@ def _suppression(decision: Suppression) -> dict[str, Any]:
 def _message(finding: Finding) -> str:
     sure = "" if finding.certain else "possibly: "
     shown = f" {finding.packet}: the source becomes {finding.becomes}." if finding.packet and finding.becomes else ""
-    return f"{sure}{finding.rule} {finding.message}.{shown} Cure: {' '.join(cure(finding).split())}"
+    return f"{sure}{finding.rule} {said(finding)}.{shown} Cure: {' '.join(cure(finding).split())}"
 
 
 def _flow(finding: Finding, table: CheckedTable) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from natfix.audit import Finding, Severity
 from natfix.packets import Packet
 from natfix.report.lines import Line, Style, shown
 from natfix.report.model import EACH, CheckedTable, CheckResult, ClusterOrigin
+from natfix.report.which import said
 from natfix.ruleset import Rule
 
 if TYPE_CHECKING:  # Start-up time.
@@ -83,7 +84,7 @@ def finding_lines(finding: Finding, table: CheckedTable | None = None) -> Iterat
     sure = "" if finding.certain else " (possible)"
     yield Line(f"{kind.id} {finding.severity}{sure} {kind.name}: {where}", _STYLES[finding.severity])
     yield Line(shown(f"    {rule}"), "strong")
-    yield Line(shown(f"  {finding.message}"))
+    yield Line(shown(f"  {said(finding)}"))
     if finding.packet is not None:
         yield Line(f"  packet   {finding.packet}")
         yield Line(f"  way      {_way(finding.path)}")

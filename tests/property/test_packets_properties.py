@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from natfix.packets import Fate, Intervals, Names, PacketSet, walk, witness
 from natfix.packets.bits import ALL_BITS, Bits, Change
 from natfix.packets.packetset import PROTOCOLS
+from natfix.packets.partition import partition
 from tests.property.interpreter import Datagram, fate
 from tests.property.rulesets import UNKNOWN, Nat, datagrams, everything, holds, nat_tables
 
@@ -55,6 +56,24 @@ def test_the_outcomes_of_a_walk_without_unknown_matches_are_all_that_went_in(nat
     outcomes = walk(nat.table, "POSTROUTING", whole)
     assert all(outcome.packets <= whole for outcome in outcomes)
     assert sum(size(outcome.packets) for outcome in outcomes) == size(whole)
+
+
+@given(nat_tables())
+def test_a_partition_holds_what_a_walk_does_in_fewer_sets_that_have_nothing_in_common(nat: Nat) -> None:
+    whole = everything(nat.family)
+    sets = [each for part in partition(nat.table, "POSTROUTING", whole) for each in part.packets]
+    assert len(sets) <= len(walk(nat.table, "POSTROUTING", whole))
+    assert sum(map(size, sets)) == size(whole)
+    for one, other in itertools.combinations(sets, 2):
+        assert not overlap(one, other)
+
+
+@given(nat_tables(), st.data())
+def test_each_packet_is_in_the_one_part_whose_fate_it_meets(nat: Nat, data: st.DataObject) -> None:
+    parts = partition(nat.table, "POSTROUTING", everything(nat.family))
+    for packet in data.draw(st.lists(datagrams(nat.family), min_size=5, max_size=20)):
+        met = [part.fate for part in parts for each in part.packets if holds(each, packet)]
+        assert met == [truly(nat, packet)]
 
 
 # Where marks are free as well as matches unknown, a table of twenty rules can have thousands of outcomes.

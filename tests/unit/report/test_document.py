@@ -11,6 +11,7 @@ from natfix.errors import BusyError
 from natfix.report.document import check_document, finding_document, readable
 from natfix.report.gathered import Unread
 from natfix.report.model import CheckResult
+from natfix.report.packets import packets_document
 from tests.unit.report.results import (
     CATALOGUE,
     crowd,
@@ -68,7 +69,7 @@ def test_the_document_says_all_of_a_finding() -> None:
         "name": "over-broad-snat",
         "severity": "high",
         "certain": True,
-        "message": "hides the addresses of 172.7.21.0/24 from the rest of the cluster",
+        "message": "hides the addresses of 172.7.21.0/24 from the rest of the cluster; only these packets: icmp",
         "table": "nat",
         "rule": {"text": "-A CNI-1 -j SNAT --to-source 10.4.7.21", "chain": "CNI-1", "number": 1, "line": 10, "counters": None},
         "packet": {
@@ -82,6 +83,8 @@ def test_the_document_says_all_of_a_finding() -> None:
             "destination_port": None,
             "mark": 0,
         },
+        "packets": [packets_document(each) for each in findings()["NAT002 1"].packets],
+        "partial": True,
         "path": [
             {
                 "text": "-A POSTROUTING -s 172.7.21.0/24 -p icmp -g CNI-1",
@@ -99,6 +102,8 @@ def test_the_document_says_all_of_a_finding() -> None:
         "correctable": True,
         "remediation": next(kind.remediation for kind in CATALOGUE if kind.id == "NAT002"),
     }
+    (icmp,) = held["packets"]
+    assert (icmp["source"], icmp["protocol"]) == (["172.7.21.0/24"], [[1, 1]])
     assert held["behind"]["counters"] == {"packets": 3, "bytes": 180}
 
 
