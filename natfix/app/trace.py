@@ -21,6 +21,7 @@ from natfix.ruleset.addresses import has_host_bits
 
 _FIRST_PORT: Final = 40000
 _MOST_PORTS: Final = 65535
+_LOCAL: Final = frozenset({"LOCAL"})
 _MULTICAST: Final = {Family.IPV4: parse_network("224.0.0.0/4"), Family.IPV6: parse_network("ff00::/8")}
 
 
@@ -194,19 +195,22 @@ def _packets(wanted: Asked, interfaces: Sequence[Interface], routes: Sequence[Ro
     protocol = _protocol_number(wanted.protocol) if wanted.protocol else None
     single = wanted.source.num_addresses == wanted.destination.num_addresses == 1
     own = [address.ip for each in interfaces for address in each.addresses]
+    ends = _type(wanted.destination, own)
+    # Where a packet for this host leaves by, should DNAT send it on, its own destination does not tell.
+    leads = () if ends == _LOCAL and not wanted.local else routes
     return PacketSet(
         family_of(wanted.source),
         Intervals.networks([wanted.source]),
         Intervals.networks([wanted.destination]),
-        out_interface=_device(wanted.out_interface, wanted.destination, routes, ("out", notes)),
+        out_interface=_device(wanted.out_interface, wanted.destination, leads, ("out", notes)),
         protocol=ANY_PROTOCOL if protocol is None else Intervals.single(protocol),
         source_port=_ports(wanted.source_port, _FIRST_PORT if single and protocol in PORTED else None),
         destination_port=_ports(wanted.destination_port, 80 if single and protocol in PORTED else None),
         mark=Bits(wanted.mark),
         source_type=_type(wanted.source, own),
-        destination_type=_type(wanted.destination, own),
+        destination_type=ends,
         state=frozenset({"NEW"}),
-        in_interface=_device(wanted.in_interface, wanted.source, routes, ("in", notes)),
+        in_interface=Names("") if wanted.local else _device(wanted.in_interface, wanted.source, routes, ("in", notes)),
     )
 
 
@@ -240,5 +244,5 @@ def _type(network: Network, own: Sequence[object]) -> frozenset[str]:
     if _is_within(network, _MULTICAST[family_of(network)]):
         return frozenset({"MULTICAST"})
     if network.num_addresses == 1 and ip_address(network.network_address) in own:
-        return frozenset({"LOCAL"})
+        return _LOCAL
     return frozenset({"UNICAST"})

@@ -21,15 +21,18 @@ from natfix.packets.target import DESTINATION_NAT_TARGETS, SOURCE_NAT_TARGETS, U
 from natfix.packets.walk import Visit, walk
 from natfix.ruleset import Rule, Table, parse_network
 
-# The chains that a packet passes, in the kernel's order: on its way through the host, out of it, and into it.
+# The chains that a packet passes, in the kernel's order: on its way through the host or into it, and out of it.
 THROUGH: Final = (
-    ("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("nat", "PREROUTING"), ("mangle", "FORWARD"), ("filter", "FORWARD"),
-    ("security", "FORWARD"), ("mangle", "POSTROUTING"), ("nat", "POSTROUTING"),
+    ("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("nat", "PREROUTING"),
+    ("mangle", "INPUT"), ("filter", "INPUT"), ("security", "INPUT"), ("nat", "INPUT"),
+    ("mangle", "FORWARD"), ("filter", "FORWARD"), ("security", "FORWARD"), ("mangle", "POSTROUTING"), ("nat", "POSTROUTING"),
 )  # fmt: skip
 OUT: Final = (
     ("raw", "OUTPUT"), ("mangle", "OUTPUT"), ("nat", "OUTPUT"), ("filter", "OUTPUT"), ("security", "OUTPUT"),
     ("mangle", "POSTROUTING"), ("nat", "POSTROUTING"),
 )  # fmt: skip
+_LOCAL: Final = frozenset({"LOCAL"})
+_FORWARDED: Final = frozenset({"UNICAST"})
 _SOURCE_HOOKS = frozenset({"POSTROUTING", "INPUT"})
 _PRIORITIES = {"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}
 _SOURCE_NAT = 100
@@ -156,7 +159,8 @@ def follow(places: Iterable[Place], packets: PacketSet, *, ipsets: IpSets | None
 
     Args:
         places: the chains in the kernel's order.
-        packets: one packet, or a set; its ``in_interface`` and ``out_interface`` count where a chain can see them.
+        packets: one packet, or a set; its ``in_interface`` and ``out_interface`` count where a chain can see them. What is for
+            this host (``destination_type`` LOCAL) comes to INPUT, all else to FORWARD and POSTROUTING.
         ipsets: the host's sets by their names.
 
     Raises:
@@ -184,6 +188,12 @@ def follow(places: Iterable[Place], packets: PacketSet, *, ipsets: IpSets | None
 
 
 def _passes_by(track: _Track, place: Place) -> bool:
+    # What this host sends to itself leaves it all the same, and comes to no INPUT here.
+    comes_in = track.packets.in_interface != _NO_DEVICE
+    if comes_in and place.where in {"INPUT", "FORWARD", "POSTROUTING"}:
+        here = track.packets.destination_type == _LOCAL
+        if here is not (place.where == "INPUT"):
+            return True
     return place.table.name == "nat" and (track.untracked or _kind(place) in track.bound)
 
 
@@ -266,7 +276,7 @@ def _redirected(track: _Track, rule: Rule) -> _Track:
     packets = _sent_to(track.packets, text)
     if packets is not None:
         return replace(track, packets=packets)
-    anywhere = track.packets.having("destination", every_address(track.packets.family))
+    anywhere = _routed(track.packets).having("destination", every_address(track.packets.family))
     return replace(track, packets=anywhere, doubts=(*track.doubts, f"-j DNAT --to-destination {text}"))
 
 
@@ -279,8 +289,13 @@ def _sent_to(packets: PacketSet, text: str) -> PacketSet | None:
         return None
     if network.num_addresses > 1 or network.version != packets.family or (port and not port.isdecimal()):
         return None
-    sent = packets.having("destination", Intervals.networks([network]))
+    sent = _routed(packets).having("destination", Intervals.networks([network]))
     return sent.having("destination_port", Intervals.single(int(port))) if port else sent
+
+
+def _routed(packets: PacketSet) -> PacketSet:
+    """Packets for this host that DNAT sends on; whether their new destination is this host too, nobody told."""
+    return packets.having("destination_type", _FORWARDED) if packets.destination_type == _LOCAL else packets
 
 
 def _ends(text: str) -> tuple[str, str, str]:

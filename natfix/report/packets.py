@@ -13,6 +13,7 @@ from natfix.ruleset import Family
 
 _MOST: Final = 4
 _EVERY_NAME: Final = Names()
+_NO_NAME: Final = Names("")
 _WORDS: Final = {"source_type": "source is", "destination_type": "destination is", "state": "state"}
 
 
@@ -35,7 +36,7 @@ def _whole(packets: PacketSet) -> Iterator[str]:
     yield _end(packets.source, packets.source_port, family)
     yield "->"
     yield _end(packets.destination, packets.destination_port, family)
-    if packets.in_interface not in {None, _EVERY_NAME}:
+    if packets.in_interface not in {None, _EVERY_NAME, _NO_NAME}:
         yield f"in {names(packets.in_interface)}"
     if packets.out_interface != _EVERY_NAME:
         yield f"out {names(packets.out_interface)}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from natfix.packets import Fate, PacketSet
+from natfix.packets import Fate, Names, PacketSet
 from natfix.packets.trace import End, Stage, Step, Trace
 from natfix.report.document import headed, readable
 from natfix.report.lines import Line, Style, shown
@@ -98,6 +98,8 @@ def _answer(step: Step, stage: Stage) -> tuple[str, Style]:
     return f"yes: {does}", _STYLES.get(step.rule.target, "")
 
 
+_LOCAL = frozenset({"LOCAL"})
+_NO_DEVICE = Names("")
 _EVERYWHERE = frozenset({"0.0.0.0/0", "::/0"})
 _EFFECTS = {
     "": "counted",
@@ -136,11 +138,13 @@ def _fate(end: End, traced: Traced) -> tuple[str, Style]:
     if end.fate is Fate.DESTINATION_NAT:
         return f"handed to this host itself by {_by(end.rule)}", "warn"
     source = networks(end.packets.source, end.packets.family)
-    if end.fate is Fate.SOURCE_NAT:
-        return f"rewritten: the far side sees {becomes(end, traced.addresses)} instead of {source}, by {_by(end.rule)}", "bad"
     where = networks(end.packets.destination, end.packets.family)
+    here = end.packets.destination_type == _LOCAL and end.packets.in_interface != _NO_DEVICE
+    reader = "this host" if here else "the far side"
+    if end.fate is Fate.SOURCE_NAT:
+        return f"rewritten: {reader} sees {becomes(end, traced.addresses)} instead of {source}, by {_by(end.rule)}", "bad"
     untracked = "; its connection is not tracked, so no nat chain is asked" if end.untracked else ""
-    return f"the far side ({where}) sees {source}, the address it has{untracked}", "good"
+    return f"{reader} ({where}) sees {source}, the address it has{untracked}", "good"
 
 
 def _by(rule: Rule | None) -> str:

@@ -143,3 +143,14 @@ def test_a_text_of_the_other_family_has_nothing_to_say() -> None:
         in_text("fd07:21::2", "fd07:22::2")
     with pytest.raises(UsageError, match="this host: there is no IPv6 table"):
         on_host("fd07:21::2", "fd07:22::2")
+
+
+def test_a_packet_for_this_host_comes_in_and_leaves_by_nothing_that_is_known() -> None:
+    packets = on_host("172.7.22.2", "10.4.7.21").packets
+    assert (packets.in_interface, packets.out_interface) == (Names("eth0"), Names())
+    named = on_host("172.7.22.2", "10.4.7.21", out_interface="docker0").packets
+    assert named.out_interface == Names("docker0")
+
+
+def test_a_packet_of_this_host_came_in_by_nothing() -> None:
+    assert on_host("10.4.7.21", "172.7.22.2", local=True).packets.in_interface == Names("")

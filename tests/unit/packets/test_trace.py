@@ -42,6 +42,25 @@ def save(*blocks: str) -> str:
 
 
 DOCKER = "nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -s 172.7.21.0/24 ! -o docker0 -j MASQUERADE"
+INTO = save(
+    "nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n"
+    "-A PREROUTING -p tcp -m tcp --dport 8080 -m addrtype --dst-type LOCAL -j DNAT --to-destination 172.7.21.9:80\n"
+    "-A INPUT -s 172.7.22.0/24 -j SNAT --to-source 10.4.7.22\n"
+    "-A POSTROUTING -m addrtype --dst-type LOCAL -j MASQUERADE",
+    "filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]",
+)
+
+
+def here(**fields: object) -> PacketSet:
+    """A packet from another host to this one."""
+    coming = packet("172.7.22.2", "10.4.7.21", in_interface=Names("eth0"), out_interface=Names())
+    for name, value in {"destination_type": frozenset({"LOCAL"}), **fields}.items():
+        coming = coming.having(name, value)
+    return coming
+
+
+def chains(trace: Trace) -> list[tuple[str, str]]:
+    return [(stage.place.table.name, stage.place.chain) for stage in trace.stages]
 
 
 def test_a_packet_that_is_masqueraded_is_told_by_rule() -> None:
@@ -67,8 +86,8 @@ def test_tables_are_passed_in_the_kernels_order() -> None:
     hooks = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]
     names = ["nat", "filter", "mangle", "raw", "security"]
     text = save(*("\n".join([name, *(f":{hook} ACCEPT [0:0]" for hook in hooks)]) for name in names))
-    seen = [(stage.place.table.name, stage.place.chain) for stage in traced(text).stages]
-    assert tuple(seen) == THROUGH
+    assert chains(traced(text)) == [each for each in THROUGH if str(each[1]) != "INPUT"]
+    assert chains(traced(text, here())) == [each for each in THROUGH if each[1] in {"PREROUTING", "INPUT"}]
     assert tuple((s.place.table.name, s.place.chain) for s in traced(text, way=OUT).stages) == OUT
 
 
@@ -232,3 +251,33 @@ def test_chains_with_hooks_of_their_own_are_asked_by_their_priority() -> None:
     assert [end.fate for end in follow(last, packet()).ends] == [Fate.SOURCE_NAT]
     assert in_order([Place(own, "own", "x", "INGRESS", 0)], THROUGH) == ()
     assert [place.order for place in in_order(passed(tables(save("filter\n:FORWARD ACCEPT [0:0]")), THROUGH), THROUGH)] == [0]
+
+
+def test_what_is_for_this_host_comes_to_input_and_not_to_forward() -> None:
+    trace = traced(INTO, here())
+    assert chains(trace) == [("nat", "PREROUTING"), ("filter", "INPUT"), ("nat", "INPUT")]
+    (end,) = trace.ends
+    assert (end.fate, end.rule and end.rule.chain) == (Fate.SOURCE_NAT, "INPUT")
+
+
+def test_what_is_not_for_this_host_comes_to_no_input() -> None:
+    trace = traced(INTO, packet("172.7.22.2", "172.7.23.2"))
+    assert chains(trace) == [("nat", "PREROUTING"), ("filter", "FORWARD")]
+
+
+def test_what_dnat_sends_on_is_for_this_host_no_more() -> None:
+    trace = traced(INTO.replace("FORWARD DROP", "FORWARD ACCEPT"), here(destination_port=Intervals.single(8080)))
+    assert chains(trace) == [("nat", "PREROUTING"), ("filter", "FORWARD"), ("nat", "POSTROUTING")]
+    (end,) = trace.ends
+    assert (end.fate, end.packets.destination_type) == (Fate.ACCEPT, frozenset({"UNICAST"}))
+
+
+def test_a_destination_that_the_kernel_chooses_is_taken_for_another_host() -> None:
+    ranged = INTO.replace("172.7.21.9:80", "172.7.21.9-172.7.21.12").replace("FORWARD DROP", "FORWARD ACCEPT")
+    (end,) = traced(ranged, here(destination_port=Intervals.single(8080))).ends
+    assert (end.packets.destination_type, bool(end.doubts)) == (frozenset({"UNICAST"}), True)
+
+
+def test_what_this_host_sends_to_itself_leaves_it() -> None:
+    sent = here(in_interface=Names(""), source_type=frozenset({"LOCAL"}))
+    assert chains(traced(INTO, sent, OUT)) == [("nat", "POSTROUTING")]

@@ -1,16 +1,22 @@
 """natfix/report/trace.py: the way of packets as a story and as JSON that its schema describes."""
 
 import json
+from ipaddress import ip_interface
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+from natfix.app.ports import Interface
+from natfix.app.trace import asked, trace_host
+from natfix.host.memory.network import MemoryLinks
+from natfix.host.memory.rulesets import MemoryRulesetStore
 from natfix.packets import PacketSet
 from natfix.packets.trace import THROUGH, follow, passed
 from natfix.report.lines import plain
 from natfix.report.trace import Traced, trace_document, trace_lines
 from natfix.ruleset import Family, parse
+from tests.unit.app.twins import NFT4
 from tests.unit.packets.tables import addresses
 from tests.unit.packets.test_trace import packet
 
@@ -145,3 +151,18 @@ def test_the_document_is_what_its_schema_describes() -> None:
     ]
     jsonschema.validate(trace_document(traced(HOST)), SCHEMA)
     assert [step["answer"] for step in trace_document(traced(HOST))["stages"][2]["steps"]] == ["yes", "yes", "yes"]
+
+
+def test_what_comes_to_this_host_is_seen_by_it() -> None:
+    text = "*nat\n:INPUT ACCEPT [0:0]\n{}COMMIT\n"
+    for rule, end in {
+        "": "this host (10.4.7.21) sees 172.7.22.2, the address it has",
+        "-A INPUT -j SNAT --to-source 10.4.7.22\n": (
+            "rewritten: this host sees 10.4.7.22 instead of 172.7.22.2, by rule 1 of INPUT"
+        ),
+    }.items():
+        store = MemoryRulesetStore(NFT4, text.format(rule))
+        links = MemoryLinks([Interface("eth0", "", (ip_interface("10.4.7.21/24"),))])
+        lines = list(trace_lines(trace_host(asked("172.7.22.2", "10.4.7.21"), [store], links)))
+        assert lines[-1].text == end
+        assert lines[0].text == "tcp 172.7.22.2:40000 -> 10.4.7.21:80"
