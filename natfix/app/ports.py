@@ -92,8 +92,8 @@ class Filters(Protocol):
     def read(self, backend: Backend) -> Ruleset:
         """Read what can drop packets on their way to a container: filter FORWARD and what it reaches, raw PREROUTING.
 
-        Only on a host whose table filter has Docker's chain DOCKER; else nothing is read. Chains beyond the first few dozen,
-        and those that iptables cannot show, are left out.
+        Only on a host whose table filter has Docker's chain DOCKER, or is small and lets nothing pass at the end of FORWARD;
+        else nothing is read. Chains beyond the first few dozen, and those that iptables cannot show, are left out.
 
         Returns:
             A ruleset whose source is ``str(backend)``, with none, one or both of the tables filter and raw.

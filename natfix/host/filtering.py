@@ -1,12 +1,13 @@
-"""Read what can drop packets on their way to a container, on hosts with Docker; as little of it as tells the truth.
+"""Read what can drop packets on their way to a container; as little of it as tells the truth.
 
 The table filter of a Kubernetes host is large. There chains are read one by one from FORWARD on, empty ones not at all, and
 only where the chain DOCKER drops something, which it does from Docker 28 on. A chain that was not read is left out: a walk then
-calls possible what depends on it.
+calls possible what depends on it. A small table is read whole, also without Docker where FORWARD lets nothing pass in the end.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
@@ -15,23 +16,26 @@ from natfix.errors import UnsupportedError
 from natfix.host.installed import Tools, installed
 from natfix.host.listing import as_text, legacy_tables, read_chain, read_steadily, read_table
 from natfix.host.nfnetlink import Nfnetlink
-from natfix.host.nftables import chain_count, has_chain, rules
+from natfix.host.nftables import chain_count, drops, has_chain, rules
 from natfix.host.outcomes import refused
 from natfix.host.programs import missing, run
-from natfix.ruleset import Chain, Ruleset, parse
+from natfix.ruleset import Chain, Family, Ruleset, parse
 
 _DOCKER = "DOCKER"
 _HOOK = "FORWARD"
 _MOST_CHAINS = 24
 # So many that one look at the whole table takes no longer than one at a single chain; iptables also counts those of nat.
 _FEW_CHAINS = 40
+# What a rule consists of that is for every packet; iptables writes REJECT as a target of its own.
+_NO_TESTS = frozenset({"counter", "immediate", "reject", "target"})
+_CLOSED = re.compile(rf"^:{_HOOK} DROP |-A {_HOOK} -j (?:DROP|REJECT)\b", re.MULTILINE)
 
 
 class HostFilters(Filters):
     """The tables filter and raw of this host; see natfix.app.ports.Filters."""
 
     def read(self, backend: Backend) -> Ruleset:
-        """Read what can drop packets on their way to a container; nothing on a host without Docker's chain DOCKER."""
+        """Read what can drop packets on their way to a container; nothing without Docker or a closed FORWARD."""
         tools = installed(backend)
         if tools is None:
             raise missing(str(backend))
@@ -43,10 +47,19 @@ class HostFilters(Filters):
 
 def _read_nft(backend: Backend, tools: Tools) -> str:
     with Nfnetlink() as kernel:
-        if not has_chain(kernel, backend.family, "filter", _DOCKER):
+        if not has_chain(kernel, backend.family, "filter", _DOCKER) and not _is_closed(kernel, backend.family):
             return ""
         reader = _Reader(kernel, backend, tools)
         return read_steadily(kernel, backend, lambda: "".join(reader.tables()))
+
+
+def _is_closed(kernel: Nfnetlink, family: Family) -> bool:
+    """Whether a small table filter lets nothing pass at the end of FORWARD: by its policy, or by a rule that tests nothing."""
+    if any(chain_count(kernel, family, table) > _FEW_CHAINS for table in ("filter", "nat")):
+        return False
+    if drops(kernel, family, "filter", _HOOK):
+        return True
+    return any({step.name for step in rule} <= _NO_TESTS for rule in rules(kernel, family, "filter", _HOOK))
 
 
 class _Reader:
@@ -105,7 +118,8 @@ def _read_legacy(backend: Backend, tools: Tools) -> str:
     """Read the tables whole: the legacy kernel interface knows nothing smaller."""
     there = legacy_tables(backend.family)
     text = _save(tools, "filter") if "filter" in there else ""
-    if f"\n:{_DOCKER} " not in text:
+    small = text.count("\n:") <= _FEW_CHAINS
+    if f"\n:{_DOCKER} " not in text and not (small and _CLOSED.search(text)):
         return ""
     return text + (_save(tools, "raw") if "raw" in there else "")
 

@@ -18,7 +18,8 @@ from natfix.ruleset import Family
 # linux/netfilter/nf_tables.h
 _GETTABLE, _GETCHAIN, _GETRULE, _GETGEN = 1, 4, 7, 16
 _TABLE_NAME, _TABLE_USE = 1, 3
-_CHAIN_TABLE, _CHAIN_NAME = 1, 3
+_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_POLICY = 1, 3, 5
+_NF_DROP = 0
 _RULE_TABLE, _RULE_CHAIN, _RULE_EXPRESSIONS = 1, 2, 4
 _EXPR_NAME, _EXPR_DATA = 1, 2
 _GEN_ID = 1
@@ -61,6 +62,14 @@ def has_chain(kernel: Nfnetlink, family: Family, table: str, chain: str) -> bool
     """Tell whether a chain exists."""
     which = text(_CHAIN_TABLE, table) + text(_CHAIN_NAME, chain)
     return kernel.ask(NF_TABLES, _GETCHAIN, protocol_family(family), which) is not None
+
+
+def drops(kernel: Nfnetlink, family: Family, table: str, chain: str) -> bool:
+    """Tell whether the policy of a hook's chain is to drop; one that is not there lets everything pass."""
+    which = text(_CHAIN_TABLE, table) + text(_CHAIN_NAME, chain)
+    answers = kernel.ask(NF_TABLES, _GETCHAIN, protocol_family(family), which)
+    policy = dict(attributes(answers[0])).get(_CHAIN_POLICY) if answers else None
+    return policy is not None and int.from_bytes(policy, "big") == _NF_DROP
 
 
 def rules(kernel: Nfnetlink, family: Family, table: str, chain: str) -> list[tuple[Expression, ...]]:

@@ -60,9 +60,27 @@ def specs(ruleset: Ruleset, backend: Backend, table: str, chain: str) -> list[st
     return [rule.spec for rule in held.rules] if held else None
 
 
-def test_without_docker_s_chain_nothing_is_read(read: Read, backend: Backend) -> None:
-    ruleset = read("*filter\n:FORWARD DROP [0:0]\n-A FORWARD -j DROP\nCOMMIT\n")
+def test_without_docker_s_chain_nothing_is_read_of_a_forward_that_lets_packets_pass(read: Read, backend: Backend) -> None:
+    ruleset = read("*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -i eth9 -j DROP\nCOMMIT\n")
     assert (ruleset.tables, ruleset.source) == ((), str(backend))
+
+
+@pytest.mark.parametrize(
+    "closing", ["-A FORWARD -j DROP", "-A FORWARD -j REJECT --reject-with REJECTION", ":FORWARD DROP [0:0]"]
+)
+def test_a_forward_that_lets_nothing_pass_is_read_without_docker(read: Read, backend: Backend, closing: str) -> None:
+    refusal = "icmp-port-unreachable" if backend.family is Family.IPV4 else "icmp6-port-unreachable"
+    rule = closing.replace("REJECTION", refusal) if closing.startswith("-A") else ""
+    policy = closing if closing.startswith(":") else ":FORWARD ACCEPT [0:0]"
+    ruleset = read(f"*filter\n{policy}\n:SITE - [0:0]\n-A FORWARD -i eth9 -j SITE\n{rule}\n-A SITE -j ACCEPT\nCOMMIT\n")
+    assert specs(ruleset, backend, "filter", "FORWARD") == ["-i eth9 -j SITE", *([rule[11:]] if rule else [])]
+    assert specs(ruleset, backend, "filter", "SITE") == ["-j ACCEPT"]
+
+
+def test_a_large_table_is_not_read_for_that(read: Read, backend: Backend) -> None:
+    chains = "".join(f":SITE{number} - [0:0]\n" for number in range(41))
+    jumps = "".join(f"-A FORWARD -i eth{number} -j SITE{number}\n" for number in range(41))
+    assert read(f"*filter\n:FORWARD DROP [0:0]\n{chains}{jumps}COMMIT\n").tables == ()
 
 
 def test_all_that_comes_before_docker_s_drop_is_read(read: Read, backend: Backend) -> None:
