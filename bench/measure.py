@@ -106,7 +106,7 @@ def verdict(what: str, value: float, target: float, unit: str = "") -> None:
 
 
 def enter_fresh_network() -> None:
-    """Move this process, and with it all it starts, into an empty network namespace with a loopback.
+    """Move this process, and with it all it starts, into an empty network namespace that forwards, as a container host does.
 
     Raises:
         SystemExit: without the right to do so.
@@ -115,3 +115,4 @@ def enter_fresh_network() -> None:
     if libc.unshare(_CLONE_NEWNET):
         sys.exit(f"This benchmark needs root: {os.strerror(ctypes.get_errno())}")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    subprocess.run(["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"], check=True)

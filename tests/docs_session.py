@@ -35,6 +35,7 @@ touch /usr/share/netfilter-persistent/plugins.d/15-ip4tables
 printf 'FLANNEL_NETWORK=172.7.0.0/16\\nFLANNEL_SUBNET=172.7.21.1/24\\n' > /run/flannel/subnet.env
 printf 'FLANNEL_MTU=1500\\nFLANNEL_IPMASQ=false\\n' >> /run/flannel/subnet.env
 ip link set lo up
+sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 ip link add docker0 type bridge
 ip addr add 172.7.21.1/24 dev docker0
 ip link set docker0 up
@@ -82,6 +83,7 @@ link add docker0 type bridge
 link set docker0 up
 addr add 172.7.1$n.1/24 dev docker0
 END
+    ip netns exec web$n sysctl -qw net.ipv4.ip_forward=1
     spared=$(test $n -lt 9 || echo '! -d 172.7.0.0/16')
     ip netns exec web$n iptables-nft -t nat -A POSTROUTING -s 172.7.1$n.0/24 $spared ! -o docker0 -j MASQUERADE
     echo "10.4.8.1$n web$n" >> /etc/hosts

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from natfix.app.cluster import Cluster
 from natfix.app.ports import Filters, Interface, IpSetListing, Links, NftListing, Route, RulesetStore
 from natfix.audit import AuditRule, HostFacts, Subject, Suppressions, audit
-from natfix.audit import facts as known
+from natfix.audit.facts import Route as RouteFact
 from natfix.audit.guard import Guard, guard_of
 from natfix.audit.subject import filtering_of, subject_of
 from natfix.errors import HostError, UsageError
@@ -92,6 +92,7 @@ def look_at_host(  # noqa: PLR0913  (as judged, which says why)
     guards: Sequence[Guard] = (),
     filters: Filters | None = None,
     ipsets: IpSetListing | None = None,
+    facts: HostFacts | None = None,
 ) -> list[Looked]:
     """Read and audit the nat tables of this host, with what the guard keeps from them.
 
@@ -103,6 +104,7 @@ def look_at_host(  # noqa: PLR0913  (as judged, which says why)
         guards: what is in force before them.
         filters: what can drop packets to containers; not looked at without.
         ipsets: the sets that rules may ask for; such rules are in doubt without.
+        facts: what is known beside tables, interfaces and routes.
 
     Raises:
         HostError: a table cannot be read.
@@ -118,7 +120,9 @@ def look_at_host(  # noqa: PLR0913  (as judged, which says why)
         filtering = filtering_of(filters.read(backend), backend.family) if filters else {}
         beside = (filtering, tables)
         looked.append(
-            look_at_store(ruleset, backend.family, clusters, network, catalogue, guards=guards, beside=beside, ipsets=sets)
+            look_at_store(
+                ruleset, backend.family, clusters, network, catalogue, guards=guards, beside=beside, ipsets=sets, facts=facts
+            )
         )
     return looked
 
@@ -144,6 +148,7 @@ def look_at_store(  # noqa: PLR0913  (as judged, which says why)
     guards: Sequence[Guard] = (),
     beside: tuple[Mapping[str, Table], Sequence[Table]] = ({}, ()),
     ipsets: IpSets | None = None,
+    facts: HostFacts | None = None,
 ) -> Looked:
     """Audit one nat table of this host with what its interfaces and routes say.
 
@@ -156,12 +161,14 @@ def look_at_store(  # noqa: PLR0913  (as judged, which says why)
         guards: what is in force before the table.
         beside: the tables that let packets of the family pass or not, and all nat tables of the host.
         ipsets: the host's sets by their names.
+        facts: what is known beside tables, interfaces and routes.
     """
     table = ruleset.table("nat", family)
     assert table is not None, "a store always gives its nat table"  # noqa: S101
     bridges, devices, cluster = surroundings_of(family, clusters, network)
     others = tuple(each for each in beside[1] if each is not table)
-    subject = Subject(table, cluster, bridges, devices, beside[0], others, _facts(*network), ipsets=ipsets or {})
+    known = _facts(facts, *network)
+    subject = Subject(table, cluster, bridges, devices, beside[0], others, known, ipsets=ipsets or {})
     return judged(ruleset, subject, clusters, catalogue, live=True, guard=guard_of(guards, family))
 
 
@@ -248,11 +255,12 @@ def telling(result: CheckResult, suppressions: Suppressions) -> CheckResult:
     return replace(result, notes=(*result.notes, *suppressions.notes(used)))
 
 
-def _facts(interfaces: Iterable[Interface], routes: Iterable[Route]) -> HostFacts:
-    """What interfaces and routes tell, in the form in which it can also come from a file."""
-    return HostFacts(
+def _facts(told: HostFacts | None, interfaces: Iterable[Interface], routes: Iterable[Route]) -> HostFacts:
+    """What interfaces and routes tell, in the form in which it can also come from a file, and all that was *told*."""
+    return replace(
+        told or HostFacts(),
         addresses={each.name: tuple(map(str, each.addresses)) for each in interfaces if each.addresses},
-        routes=tuple(known.Route(each.destination, each.gateway, each.interface) for each in routes),
+        routes=tuple(RouteFact(each.destination, each.gateway, each.interface) for each in routes),
     )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from natfix.app.cluster import Cluster
-from natfix.app.collect_ports import KernelState
-from natfix.app.collected import ABSENT, RULESETS, Collected, CollectedRuleset, Missing
+from natfix.app.collect_ports import Boot, KernelState
+from natfix.app.collected import ABSENT, GATHERED, RULESETS, Collected, CollectedRuleset, Missing
+from natfix.app.daemon import switches_of
 from natfix.app.docker_ports import Docker, DockerNetwork
+from natfix.app.facts import FactPorts, FactReading, LoadedFiles, devices_of
 from natfix.app.ports import (
     Clock,
     Files,
@@ -19,6 +22,7 @@ from natfix.app.ports import (
     IpSetListing,
     Links,
     NftListing,
+    Processes,
     Route,
     RulesetStore,
     SavedRulesets,
@@ -54,6 +58,8 @@ class Sources:
     docker: Docker
     saved: SavedRulesets
     files: Files
+    boot: Boot
+    processes: Processes
     clock: Clock
 
 
@@ -152,20 +158,14 @@ class _Gathering:
             raise
 
     def facts(self, interfaces: Sequence[Interface]) -> HostFacts:
-        kernel = self.sources.kernel
-        # A port of a bridge filters nothing of its own: the bridge is what packets come in by.
-        devices = [each.name for each in interfaces if not each.bridge]
-        settings = self.tried("settings", lambda: kernel.settings(devices)) or {}
-        counters = self.tried("counters", kernel.counters) or {}
-        return HostFacts(settings=settings, counters=counters, saved=self._saved())
+        sources = self.sources
+        switches = partial(switches_of, sources.files, sources.processes)
+        ports = FactPorts(sources.kernel, LoadedFiles(sources.saved, sources.files), sources.boot.order, switches)
 
-    def _saved(self) -> dict[str, str]:
-        paths = (self.tried("saved", self.sources.saved.paths) or {}).values()
-        read = {path: self._file(path) for path in dict.fromkeys(paths)}
-        return {path: data.decode("utf-8", "surrogateescape") for path, data in read.items() if data is not None}
+        def refused(part: str, error: NatfixError) -> None:
+            self.missing.append(Missing.of(part, error))
 
-    def _file(self, path: str) -> bytes | None:
-        return self.tried(f"saved: {path}", lambda: self.sources.files.read(path))
+        return FactReading(ports, GATHERED, refused).facts(devices_of(interfaces))
 
 
 def _text(ruleset: Ruleset) -> str:

@@ -1,4 +1,4 @@
-"""What natfix asks the kernel itself for, when all that a verdict depends on is written down, as a Protocol."""
+"""What a verdict depends on beside rules, addresses and routes, as Protocols: the kernel's state, saved files, the boot."""
 
 from __future__ import annotations
 
@@ -47,5 +47,33 @@ class KernelState(Protocol):
 
         Raises:
             HostError: the kernel does not answer.
+        """
+        ...
+
+
+class SavedFiles(Protocol):
+    """The files that are loaded into iptables at boot, to be read."""
+
+    def paths(self) -> Sequence[str]:
+        """Where they lie; not each need be there."""
+        ...
+
+    def read(self, path: str) -> bytes | None:
+        """Read one of them; None when it is not there yet.
+
+        Raises:
+            HostError: it is there and cannot be read.
+        """
+        ...
+
+
+class Boot(Protocol):
+    """What systemd starts at boot that has to do with NAT rules."""
+
+    def order(self) -> Mapping[str, tuple[str, ...]]:
+        """The services that load or write NAT rules, or correct them, that are started at boot.
+
+        Returns:
+            For each of them the others that are surely started before it, sorted; empty on a host without systemd.
         """
         ...

@@ -22,6 +22,8 @@ KIND: Final = "natfix-collected"
 SCHEMA: Final = 1
 SUFFIX: Final = ".natfix"
 RULESETS: Final = "rulesets"
+GATHERED: Final = frozenset({"settings", "counters", "saved", "boot", "daemon"})
+"""The facts of natfix.audit.facts.HostFacts that a file tells; interfaces and routes tell the others."""
 
 _ERRORS: Final[Mapping[str, type[NatfixError]]] = {"busy": BusyError, "unsupported": UnsupportedError, "host": HostError}
 ABSENT: Final = "absent"
@@ -90,7 +92,7 @@ class Collected:
         routes: the unicast routes of the main tables.
         policies: for each family the routing rules, in the words of ``ip rule`` with tables as numbers.
         docker: the networks of the driver ``bridge``; None where there is no Docker, or it did not answer.
-        facts: kernel settings, counters, and files that are loaded at boot.
+        facts: kernel settings, counters, files that are loaded at boot, and what starts then in which order.
         missing: what could not be gathered.
     """
 
@@ -133,6 +135,8 @@ class Collected:
             "settings": facts["settings"],
             "counters": facts["counters"],
             "saved": facts["saved"],
+            "boot": facts["boot"],
+            "daemon": facts["daemon"],
             "missing": [
                 {"part": each.part, "kind": each.kind, "reason": each.reason, "hint": each.hint or None}
                 for each in self.missing
@@ -254,11 +258,14 @@ def _read_network(part: Reader) -> DockerNetwork:
 
 
 def _read_facts(document: Reader) -> HostFacts:
-    counters = document.part("counters")
+    # A file of a natfix that did not know one of them has none of it, and nothing is judged by that.
+    counters, boot, daemon = map(document.part, ("counters", "boot", "daemon"))
     return HostFacts(
         settings=dict(_texts(document.part("settings"))),
         saved=dict(_texts(document.part("saved"))),
         counters={name: counters.take(name, int) for name in counters.data},
+        boot={name: tuple(boot.each(name, str)) for name in boot.data},
+        daemon={name: daemon.take(name, bool) for name in daemon.data},
     )
 
 

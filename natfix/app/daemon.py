@@ -55,3 +55,23 @@ def read_daemon(files: Files, processes: Processes) -> Daemon:
     path = flag(arguments, "config-file") or DAEMON_JSON
     data = files.read(path)
     return Daemon(arguments, path, data, read_options(data, path))
+
+
+def switches_of(files: Files, processes: Processes) -> Mapping[str, bool]:
+    """What is known of how Docker writes its rules; nothing where it does not run, as its flags are not known then.
+
+    Returns:
+        ``iptables`` and ``ip-masq``, on unless they are switched off; ``ip6tables`` where somebody says, as its default is
+        another one before Docker 27; ``nftables``, whether rules are written with nft instead.
+
+    Raises:
+        NatfixError: as read_daemon.
+    """
+    daemon = read_daemon(files, processes)
+    if not daemon.arguments:
+        return {}
+    found = {name: not daemon.is_off(name) for name in ("iptables", "ip-masq")}
+    if daemon.given("ip6tables") or "ip6tables" in daemon.options:
+        found["ip6tables"] = not daemon.is_off("ip6tables")
+    backend = flag(daemon.arguments, "firewall-backend") or daemon.options.get("firewall-backend")
+    return {**found, "nftables": backend == "nftables"}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from natfix.app.cluster import remembered_cluster
+from natfix.app.collect_ports import Identity, KernelState, SavedFiles
 from natfix.app.collected import ABSENT, RULESETS, Collected, CollectedRuleset
+from natfix.app.facts import FactPorts
 from natfix.app.ports import Backend, Filters, Interface, IpSetListing, Links, NftListing, Route, RulesetStore
 from natfix.app.whole import WholeHost, look_at_whole
 from natfix.audit import Catalogue
@@ -23,6 +25,8 @@ if TYPE_CHECKING:  # A check of many files needs none of it.
     from natfix.packets.ipset import IpSets
     from natfix.report.proof import ProofResult
     from natfix.report.trace import Traced
+
+_SAVED = "saved: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +85,17 @@ class CollectedHost:
             native=self.native,
             ipsets=self.ipsets,
             links=self.links,
+            facts=FactPorts(_KernelState(self), _SavedFiles(self), self._order, self._switches),
             clusters=lambda families: remembered_cluster(cidrs, self.collected.clusters, families),
         )
+
+    def _order(self) -> Mapping[str, tuple[str, ...]]:
+        self.want("boot")
+        return self.collected.facts.boot
+
+    def _switches(self) -> Mapping[str, bool]:
+        self.want("daemon")
+        return self.collected.facts.daemon
 
     def want(self, part: str) -> None:
         """Refuse as the host did, when it did."""
@@ -219,6 +232,41 @@ class _Native(NftListing):
         self.host.want("nft")
         native = self.host.collected.native
         return None if native is None else json.dumps(native).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class _KernelState(KernelState):
+    host: CollectedHost
+
+    def identity(self) -> Identity:
+        return Identity(self.host.collected.host, self.host.collected.kernel)
+
+    def settings(self, devices: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002  (those are in the file that were asked for)
+        self.host.want("settings")
+        return self.host.collected.facts.settings
+
+    def counters(self) -> Mapping[str, int]:
+        self.host.want("counters")
+        return self.host.collected.facts.counters
+
+    def policies(self) -> Mapping[str, Sequence[str]]:
+        self.host.want("policies")
+        return self.host.collected.policies
+
+
+@dataclass(frozen=True, slots=True)
+class _SavedFiles(SavedFiles):
+    host: CollectedHost
+
+    def paths(self) -> Sequence[str]:
+        self.host.want("saved")
+        told = self.host.collected
+        unread = [each.part.removeprefix(_SAVED) for each in told.missing if each.part.startswith(_SAVED)]
+        return (*told.facts.saved, *unread)
+
+    def read(self, path: str) -> bytes | None:
+        self.host.want(f"{_SAVED}{path}")
+        return _bytes(self.host.collected.facts.saved[path])
 
 
 def _is_of(each: Any, family: str) -> bool:  # noqa: ANN401  (JSON)

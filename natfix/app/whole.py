@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from natfix.app.check import look_at_host, native_listing, put_together
 from natfix.app.cluster import Cluster
+from natfix.app.facts import FactPorts, read_facts, told_once
 from natfix.app.ports import Filters, IpSetListing, Links, NftListing, RulesetStore
 from natfix.audit import AuditRule
 from natfix.audit.guard import Guard
+from natfix.audit.needs import needed
 from natfix.report.model import CheckResult
 from natfix.ruleset import Family
 
@@ -25,6 +27,7 @@ class WholeHost:
         native: nft's own tables.
         ipsets: the sets that rules may ask for.
         links: interfaces and routes.
+        facts: what else the host may be judged by.
         clusters: finds the networks of the cluster, of the families asked for.
     """
 
@@ -34,6 +37,7 @@ class WholeHost:
     native: NftListing
     ipsets: IpSetListing
     links: Links
+    facts: FactPorts
     clusters: Callable[[Sequence[Family]], Sequence[Cluster]]
 
 
@@ -48,9 +52,12 @@ def look_at_whole(host: WholeHost, catalogue: Sequence[AuditRule], *, charts: bo
     native = native_listing(host.native, notes)
     families = tuple(Family) if native else sorted({store.backend.family for store in host.stores})
     found = host.clusters(families)
+    wanted = needed(catalogue)
+    facts = read_facts(host.facts, wanted, host.links.interfaces(), notes) if wanted else None
     looked = look_at_host(
-        host.stores, found, host.links, catalogue, guards=host.guards, filters=host.filters, ipsets=host.ipsets
+        host.stores, found, host.links, catalogue, guards=host.guards, filters=host.filters, ipsets=host.ipsets, facts=facts
     )
+    looked = told_once(looked)
     if native:
         from natfix.app.native import look_at_native  # noqa: PLC0415  (few hosts have such tables)
         from natfix.nft import parse_nft  # noqa: PLC0415

@@ -18,6 +18,10 @@ ACTORS = (
     "aws-cni", "calico", "cilium", "cni", "docker", "docker-network", "docker-swarm", "firewalld", "flannel", "ip-masq-agent",
     "kube-proxy", "kubenet", "libvirt", "lxd", "netavark", "tailscale", "unknown", "weave",
 )  # fmt: skip
+DOCKERS = frozenset({"docker", "docker-network", "docker-swarm"})
+"""Those of them that are Docker."""
+OWN_PREFIX = "NATFIX-"
+"""What the names of natfix's own chains begin with."""
 _CHAINS = (
     ("AWS-SNAT-", "aws-cni"),
     ("CILIUM_", "cilium"),

@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
 
-from natfix.audit.boot import brought_back, frozen_chains
+from natfix.audit.boot import brought_back, frozen_chains, undone_at_boot, unsaved_correction
 from natfix.audit.docker import docker_drops_direct, docker_drops_unpublished
 from natfix.audit.exclusions import late_exclusion, returned_exclusion
 from natfix.audit.forwarding import forward_closed, forward_policy_drop, nat_policy_drop
@@ -184,6 +184,8 @@ ANALYSES: Mapping[str, Analysis] = MappingProxyType(
         "foreign-address": foreign_address,
         "frozen-chains": frozen_chains,
         "brought-back": brought_back,
+        "unsaved-correction": unsaved_correction,
+        "undone-at-boot": undone_at_boot,
         "split-backends": split_backends,
         "unreadable-table": unreadable_table,
         "family-left-out": family_left_out,

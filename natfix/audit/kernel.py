@@ -12,6 +12,7 @@ from natfix.packets import SOURCE_NAT_TARGETS, Intervals
 from natfix.ruleset import Family, Rule, family_of, parse_network
 
 SYSCTL = "sysctl"
+_KUBE_PROXY = frozenset({"KUBE-SERVICES", "KUBE-POSTROUTING"})
 _STRICT = 1  # Loose is 2; the larger one of all and of the device counts (ip-sysctl.rst, rp_filter).
 
 
@@ -28,7 +29,10 @@ def bridge_netfilter_off(subject: Subject) -> Iterator[Hit]:
     """Bridges that do not show iptables what they switch, where kube-proxy's services rely on it."""
     name = f"net.bridge.bridge-nf-call-{'iptables' if subject.family is Family.IPV4 else 'ip6tables'}"
     bridged = any(locality.bridge for locality in subject.localities)
-    if subject.facts.setting(name) == 0 and bridged and "KUBE-SERVICES" in subject.table.declared:
+    # Of a live host only what POSTROUTING reaches is read; kube-proxy's part of it is there in each of its iptables modes.
+    tables = (subject.table, *(table for table in subject.beside if table.family is subject.family))
+    kube = _KUBE_PROXY & {name for table in tables for name in table.declared}
+    if subject.facts.setting(name) == 0 and bridged and kube:
         message = "an answer from a pod of the same bridge keeps that pod's address, so its caller does not know whose it is"
         yield Hit(_setting(name, 0), message, table=SYSCTL)
 
@@ -38,7 +42,9 @@ def strict_reverse_path(subject: Subject) -> Iterator[Hit]:
     routes = [route for route in subject.facts.routes if _is_into_cluster(subject, route)]
     for wide in routes:
         strict = _reverse_path(subject, wide.device) == _STRICT
-        narrow = [route for route in routes if route.device != wide.device and _is_part(route, wide)]
+        narrow = [
+            route for route in routes if route.device != wide.device and _is_part(route, wide) and _leads_far(subject, route)
+        ]
         if strict and narrow:
             name = f"net.ipv4.conf.{wide.device}.rp_filter"
             message = f"drops what comes in by {wide.device} from {narrow[0].network}, whose route leaves by {narrow[0].device}"
@@ -80,15 +86,24 @@ def _source_nat_rules(subject: Subject) -> Iterator[Rule]:
 
 
 def _reverse_path(subject: Subject, device: str) -> int:
-    settings = (subject.facts.setting(f"net.ipv4.conf.{each}.rp_filter") for each in ("all", device))
-    return max((setting for setting in settings if setting is not None), default=0)
+    """What the kernel does for *device*; 0 unless both settings that decide are known."""
+    settings = [subject.facts.setting(f"net.ipv4.conf.{each}.rp_filter") for each in ("all", device)]
+    known = [setting for setting in settings if setting is not None]
+    return max(known) if len(known) == len(settings) else 0
 
 
 def _is_into_cluster(subject: Subject, route: Route) -> bool:
-    # IPv6 has no such setting.
-    if subject.family is not Family.IPV4 or family_of(route.network) is not Family.IPV4:
+    # IPv6 has no such setting. A default route says nothing of the way that the cluster's packets take.
+    if subject.family is not Family.IPV4 or family_of(route.network) is not Family.IPV4 or not route.network.prefixlen:
         return False
     return bool(Intervals.networks([route.network]) & subject.cluster_addresses)
+
+
+def _leads_far(subject: Subject, route: Route) -> bool:
+    """Whether a route leads to another host: not to this host's own subnet, nor to one pod, as routes without bridges do."""
+    if not route.gateway and route.network.num_addresses == 1:
+        return False
+    return not Intervals.networks([route.network]) <= subject.local_addresses
 
 
 def _is_part(inner: Route, outer: Route) -> bool:

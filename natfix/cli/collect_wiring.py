@@ -21,6 +21,7 @@ def collect(cidrs: Sequence[str], *, named: bool) -> Collected:
     from natfix import __version__  # noqa: PLC0415
     from natfix.app.collect import Sources  # noqa: PLC0415
     from natfix.app.collect import collect as gather  # noqa: PLC0415
+    from natfix.host.boot import HostBoot  # noqa: PLC0415
     from natfix.host.clock import HostClock  # noqa: PLC0415
     from natfix.host.docker import HostDocker  # noqa: PLC0415
     from natfix.host.files import HostFiles  # noqa: PLC0415
@@ -29,6 +30,7 @@ def collect(cidrs: Sequence[str], *, named: bool) -> Collected:
     from natfix.host.kernel_state import HostKernelState  # noqa: PLC0415
     from natfix.host.links import HostLinks  # noqa: PLC0415
     from natfix.host.nft_listing import HostNftListing  # noqa: PLC0415
+    from natfix.host.processes import HostProcesses  # noqa: PLC0415
     from natfix.host.saved import HostSavedRulesets  # noqa: PLC0415
     from natfix.host.validate import validate  # noqa: PLC0415
 
@@ -43,6 +45,8 @@ def collect(cidrs: Sequence[str], *, named: bool) -> Collected:
         docker=HostDocker(),
         saved=HostSavedRulesets(validate),
         files=HostFiles(),
+        boot=HostBoot(),
+        processes=HostProcesses(),
         clock=HostClock(),
     )
     return gather(sources, __version__, named=named)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from natfix.app.advise import DockerHost
     from natfix.app.cluster import Cluster
+    from natfix.app.facts import FactPorts
     from natfix.app.lab import Sandbox
     from natfix.app.machine import Machine
     from natfix.app.node.ports import DataPlane
@@ -70,6 +71,7 @@ def check(
         native=HostNftListing(),
         ipsets=HostIpSets(),
         links=HostLinks(),
+        facts=fact_ports(),
         clusters=lambda families: _clusters(cidrs, families),
     )
     read = catalogue(rules)
@@ -89,6 +91,31 @@ def said_by_watcher(look: Callable[[], Status]) -> Status:
     from natfix.host.files import HostFiles  # noqa: PLC0415
 
     return ask_watcher(HostFiles(), look)
+
+
+def fact_ports() -> FactPorts:
+    """Whom an audit asks for what it is told of this host beside rulesets, interfaces and routes."""
+    from natfix.app.facts import FactPorts, LoadedFiles  # noqa: PLC0415
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+    from natfix.host.kernel_state import HostKernelState  # noqa: PLC0415
+    from natfix.host.saved import HostSavedRulesets  # noqa: PLC0415
+    from natfix.host.validate import validate  # noqa: PLC0415
+
+    return FactPorts(HostKernelState(), LoadedFiles(HostSavedRulesets(validate), HostFiles()), _boot_order, _docker_switches)
+
+
+def _boot_order() -> Mapping[str, tuple[str, ...]]:
+    from natfix.host.boot import HostBoot  # noqa: PLC0415
+
+    return HostBoot().order()
+
+
+def _docker_switches() -> Mapping[str, bool]:
+    from natfix.app.daemon import switches_of  # noqa: PLC0415
+    from natfix.host.files import HostFiles  # noqa: PLC0415
+    from natfix.host.processes import HostProcesses  # noqa: PLC0415
+
+    return switches_of(HostFiles(), HostProcesses())
 
 
 def trace(asked: Asked, sources: Sequence[str], ipsets: str | None) -> Traced:

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from natfix.audit.actor import OWN_PREFIX
 from natfix.packets import Intervals
 from natfix.ruleset import Network, Rule, Table
 from natfix.ruleset.rule import network_of
-
-OWN_PREFIX = "NATFIX-"
 
 
 @dataclass(frozen=True, slots=True)

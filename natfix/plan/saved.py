@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from natfix.audit import AuditRule, Subject, audit_table
+from natfix.audit.actor import OWN_PREFIX
 from natfix.audit.analyses import without_destination
 from natfix.audit.subject import HOOK, excluded_destination
 from natfix.packets import SOURCE_NAT_TARGETS, Intervals
-from natfix.plan.edit import OWN_PREFIX, Edit, Plan
+from natfix.plan.edit import Edit, Plan
 from natfix.plan.merge import take_out
 from natfix.plan.repair import repair
 from natfix.plan.rewrite import rewrite

@@ -13,8 +13,10 @@ import pytest
 
 from natfix.app.collected import Collected
 from natfix.app.ports import Interface
+from natfix.host.memory.files import MemorySavedRulesets
 from natfix.host.memory.filtering import MemoryFilters
 from natfix.host.memory.ipsets import MemoryIpSets
+from natfix.host.memory.kernel_state import MemoryKernelState
 from natfix.host.memory.network import MemoryLinks
 from natfix.host.memory.nft import MemoryNftListing
 from natfix.host.memory.rulesets import MemoryRulesetStore
@@ -51,6 +53,8 @@ def host(number: int) -> Collected:
         native=MemoryNftListing(),
         ipsets=MemoryIpSets(None),
         links=MemoryLinks((docker0, network, ETH0), ()),
+        kernel=MemoryKernelState(),
+        saved=MemorySavedRulesets({}),
     )
 
 

@@ -1,7 +1,8 @@
 """A host of its own for a test: network, mounts and processes that nobody else sees, and that end with the test.
 
-/etc, /usr and /var are writable copies of the real ones, /run is empty. So a test plays a Debian-like or a RHEL-like host,
-runs natfix as a program, and looks at kernel and files afterwards, without leaving anything behind.
+/etc, /usr and /var are writable copies of the real ones, /run is empty, and it forwards as a container host does. So a test
+plays a Debian-like or a RHEL-like host, runs natfix as a program, and looks at kernel and files afterwards, without leaving
+anything behind.
 """
 
 import json
@@ -36,6 +37,7 @@ done
 mount -t tmpfs none /run
 rm -rf /var/lib/natfix /etc/natfix /etc/iptables /etc/sysconfig
 ip link set lo up
+sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 """
 
 
@@ -215,6 +217,20 @@ def broad(backend: Backend, device: str = "docker0") -> str:
 def corrected(backend: Backend, device: str = "docker0") -> str:
     """Docker's rule as natfix corrects it."""
     return f"-s {POD[backend.family]} ! -d {CLUSTER[backend.family]} ! -o {device} -j MASQUERADE"
+
+
+def nameless(document: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """What natfix said, without what it calls the host, or the collected file at *path*, that it said it of."""
+    text = json.dumps(document).replace(f"{path}: ", "") if path else json.dumps(document)
+    said: dict[str, Any] = json.loads(text)
+    for table in said.get("tables", ()):
+        table.pop("file", None)
+    # On a host each table is a source, in a file the file is; how many, and which, is therefore no word about the host.
+    for kind in said.get("kinds", ()):
+        kind.pop("sources")
+        for case in kind["cases"]:
+            case.pop("sources")
+    return said
 
 
 def options(backend: Backend) -> tuple[str, str]:

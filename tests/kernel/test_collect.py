@@ -11,7 +11,20 @@ import pytest
 
 from natfix.app.ports import Backend
 from natfix.ruleset import Family
-from tests.kernel.hosts import CLUSTER, NATFIX, POD, WRITTEN, Host, backends, bridge, broad, corrected, debian, docker_host
+from tests.kernel.hosts import (
+    CLUSTER,
+    NATFIX,
+    POD,
+    WRITTEN,
+    Host,
+    backends,
+    bridge,
+    broad,
+    corrected,
+    debian,
+    docker_host,
+    nameless,
+)
 
 pytestmark = pytest.mark.kernel("ipset")
 
@@ -76,8 +89,7 @@ def same(on: Host, path: str, *words: str, code: int) -> dict[str, Any]:
     """Hold what the file says against what the host says; give it, with the names of the host."""
     there = on.natfix_json(*words, code=code)
     here = on.natfix_json(*words, path, code=code)
-    text = json.dumps(here).replace(f"{path}: ", "")
-    assert json.loads(text) == there
+    assert nameless(here, path) == nameless(there)
     assert here != there  # The names are others.
     return there
 

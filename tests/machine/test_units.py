@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kernel.hosts import nameless
 from tests.machine.conftest import Images
 from tests.machine.machines.images import RELEASES
 from tests.machine.machines.pair import CLUSTER, DockerHost
@@ -169,6 +170,36 @@ def test_after_a_reboot_the_host_is_right_whatever_the_order(host: DockerHost, m
     finally:
         host.output("rm", "-f", RESTORER, SAVED)
         host.output("systemctl", "daemon-reload")
+
+
+def test_that_the_boot_will_undo_what_is_saved_is_told_and_comes_true_unless_natfix_is_installed(host: DockerHost) -> None:
+    def told() -> list[str]:
+        """What is told of the saved file, by the host and by its file alike."""
+        there = json.loads(host.run("natfix", "check", "--format", "json").stdout)
+        host.run("natfix", "collect", "--output", "/run/h.natfix")
+        here = json.loads(host.run("natfix", "check", "/run/h.natfix", "--format", "json").stdout)
+        assert nameless(here, "/run/h.natfix") == nameless(there)
+        found = [each for table in there["tables"] for each in table["findings"] if each["id"].startswith("SAV")]
+        return [f"{each['id']} {each['rule']['text']}" for each in found]
+
+    host.output("systemctl", "enable", "netfilter-persistent.service")
+    configured = host.output("cat", "/etc/docker/daemon.json")
+    host.output("natfix", "apply")
+    try:
+        assert told() == [f"SAV004 {host.narrow}"]
+        host.output("natfix", "install", "--path")
+        assert told() == []
+        host.output("natfix", "uninstall")
+        host.put("/etc/docker/daemon.json", json.dumps({**json.loads(configured), "ip-masq": False}))
+        host.restart_docker()
+        assert told() == []
+        host.put("/etc/docker/daemon.json", configured)
+        host.reboot()
+        before = host.output("cat", "/run/at-multi-user").splitlines()
+        assert before.index(host.broad) < before.index(host.narrow)
+    finally:
+        host.put("/etc/docker/daemon.json", configured)
+        host.output("rm", "-f", SAVED)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -7,15 +7,16 @@ from typing import Any
 from natfix.app.collect import Sources, collect
 from natfix.app.collected import Collected
 from natfix.app.docker_ports import DockerNetwork
-from natfix.app.ports import Backend, Route
+from natfix.app.ports import Backend, Process, Route
 from natfix.errors import NatfixError
+from natfix.host.memory.boot import MemoryBoot
 from natfix.host.memory.clock import MemoryClock
 from natfix.host.memory.docker import MemoryDocker
 from natfix.host.memory.files import MemoryFiles, MemorySavedRulesets
 from natfix.host.memory.filtering import MemoryFilters
 from natfix.host.memory.ipsets import MemoryIpSets
 from natfix.host.memory.kernel_state import MemoryKernelState
-from natfix.host.memory.network import MemoryLinks
+from natfix.host.memory.network import MemoryLinks, MemoryProcesses
 from natfix.host.memory.nft import MemoryNftListing
 from natfix.host.memory.rulesets import MemoryRulesetStore
 from natfix.ruleset import Family, Ruleset, parse_network
@@ -38,6 +39,7 @@ NATIVE: dict[str, Any] = {
     ]
 }  # fmt: skip
 SETTINGS = {"net.ipv4.ip_forward": "1", "net.ipv4.conf.eth0.rp_filter": "1", "net.ipv4.conf.gone.rp_filter": "0"}
+ORDER = {"docker.service": ("netfilter-persistent.service",), "netfilter-persistent.service": ()}
 NETWORK = DockerNetwork(
     "back", "br-1", (("172.7.121.0/24", "172.7.121.1"),), {"com.docker.network.driver.mtu": "1400", "password": "x"}, ipv6=True
 )
@@ -72,6 +74,8 @@ def asked(**changes: Any) -> Sources:  # noqa: ANN401  (one argument a field)
             docker=MemoryDocker((NETWORK,)),
             saved=MemorySavedRulesets({Family.IPV4: RULES4}),
             files=MemoryFiles({RULES4: b"*nat\nCOMMIT\n"}),
+            boot=MemoryBoot(ORDER),
+            processes=MemoryProcesses([Process(7, "dockerd", ("/usr/bin/dockerd",))]),
             clock=MemoryClock(),
         ),
         **changes,

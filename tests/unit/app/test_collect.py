@@ -11,6 +11,7 @@ from natfix.app.collected import Missing
 from natfix.app.docker_ports import Docker, DockerNetwork
 from natfix.app.ports import RulesetStore
 from natfix.errors import BusyError, HostError, UnsupportedError
+from natfix.host.memory.boot import MemoryBoot
 from natfix.host.memory.docker import MemoryDocker
 from natfix.host.memory.files import MemoryFiles
 from natfix.host.memory.ipsets import MemoryIpSets
@@ -18,7 +19,8 @@ from natfix.host.memory.kernel_state import MemoryKernelState
 from natfix.host.memory.network import MemoryLinks
 from natfix.host.memory.nft import MemoryNftListing
 from natfix.host.memory.rulesets import MemoryRulesetStore
-from tests.unit.app.collecting import ASKS_SET, NATIVE, SETS, Refusing, collected
+from natfix.plan.daemon_json import DAEMON_JSON
+from tests.unit.app.collecting import ASKS_SET, NATIVE, ORDER, SETS, Refusing, collected
 from tests.unit.app.twins import BROAD, DOCKER0, ETH0, LEGACY4, NFT4, RULES4, nat
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "schemas" / "collected-1.json").read_text())
@@ -39,6 +41,8 @@ def test_everything_is_gathered() -> None:
     assert found.policies["ipv6"][0] == "0: from all lookup 255"
     assert found.facts.counters == {"insert_failed": 2}
     assert found.facts.saved == {RULES4: "*nat\nCOMMIT\n"}
+    assert found.facts.boot == ORDER
+    assert found.facts.daemon == {"iptables": True, "ip-masq": True, "nftables": False}
     assert found.missing == ()
 
 
@@ -141,6 +145,13 @@ def test_a_socket_that_may_not_be_asked_is_missing() -> None:
 def test_a_file_that_is_loaded_at_boot_and_not_there_yet_is_none() -> None:
     found = collected(files=MemoryFiles())
     assert (found.facts.saved, found.missing) == ({}, ())
+
+
+def test_how_docker_is_configured_matters_where_it_is_started_after_a_file_is_loaded() -> None:
+    broken = MemoryFiles({RULES4: b"*nat\nCOMMIT\n", DAEMON_JSON: b"{"})
+    assert [each.part for each in collected(files=broken).missing] == ["daemon"]
+    assert collected(files=broken, boot=MemoryBoot({"firewalld.service": ()})).missing == ()
+    assert collected(files=MemoryFiles()).facts.boot == {}
 
 
 def test_bytes_that_are_no_utf8_survive() -> None:

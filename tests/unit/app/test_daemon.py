@@ -2,7 +2,7 @@
 
 import pytest
 
-from natfix.app.daemon import Daemon, read_daemon
+from natfix.app.daemon import Daemon, read_daemon, switches_of
 from natfix.app.ports import Process
 from natfix.errors import ConfigError
 from natfix.host.memory.files import MemoryFiles
@@ -49,3 +49,26 @@ def test_the_default_bridge_can_have_another_name(flag: str) -> None:
 def test_a_broken_file_is_refused_with_its_place() -> None:
     with pytest.raises(ConfigError, match="line 1, column 2"):
         read_daemon(MemoryFiles({DAEMON_JSON: b"{,}"}), MemoryProcesses())
+
+
+USUAL = {"iptables": True, "ip-masq": True, "nftables": False}
+
+
+@pytest.mark.parametrize(
+    ("flags", "options", "switches"),
+    [
+        ([], b"{}", USUAL),
+        (["--ip-masq=false"], b"{}", {**USUAL, "ip-masq": False}),
+        ([], b'{"iptables": false}', {**USUAL, "iptables": False}),
+        ([], b'{"ip6tables": true}', {**USUAL, "ip6tables": True}),
+        (["--ip6tables=false"], b"{}", {**USUAL, "ip6tables": False}),
+        (["--firewall-backend=nftables"], b"{}", {**USUAL, "nftables": True}),
+        ([], b'{"firewall-backend": "nftables"}', {**USUAL, "nftables": True}),
+    ],
+)
+def test_the_switches_of_a_running_daemon_are_known(flags: list[str], options: bytes, switches: dict[str, bool]) -> None:
+    assert switches_of(MemoryFiles({DAEMON_JSON: options}), processes(*flags)) == switches
+
+
+def test_how_a_daemon_that_does_not_run_would_be_started_is_not_known() -> None:
+    assert switches_of(MemoryFiles({DAEMON_JSON: b'{"ip-masq": false}'}), MemoryProcesses()) == {}

@@ -1,7 +1,7 @@
 """natfix/app/replay.py: a file in the place of its host gives the host's answers, to check, trace and prove."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -12,28 +12,34 @@ import pytest
 from natfix.app.check import summed_up
 from natfix.app.collect import Sources
 from natfix.app.collected import Collected
+from natfix.app.daemon import switches_of
+from natfix.app.facts import FactPorts, LoadedFiles
+from natfix.app.ports import Interface, Route
 from natfix.app.prove import prove_host
 from natfix.app.replay import CollectedHost, look_at_collected, prove_collected, trace_collected
 from natfix.app.trace import Asked, asked, trace_host
 from natfix.app.whole import WholeHost, look_at_whole
 from natfix.audit import Catalogue, Suppression, Suppressions
 from natfix.errors import BusyError, HostError, NatfixError, UnsupportedError, UsageError
+from natfix.host.memory.files import MemoryFiles
 from natfix.host.memory.ipsets import MemoryIpSets
 from natfix.host.memory.judge import MemoryJudge
+from natfix.host.memory.kernel_state import MemoryKernelState
 from natfix.host.memory.network import MemoryLinks
 from natfix.host.memory.nft import MemoryNftListing
 from natfix.host.memory.rulesets import MemoryRulesetStore
 from natfix.nft import parse_nft
 from natfix.packets.ipset import parse_ipsets
+from natfix.plan.daemon_json import DAEMON_JSON
 from natfix.plan.guard_listing import read_listing
 from natfix.report.document import check_document
 from natfix.report.model import CheckResult
 from natfix.report.proof import proof_document
 from natfix.report.trace import trace_document
-from natfix.ruleset import Family
+from natfix.ruleset import Family, parse_network
 from tests.unit.app import collecting
 from tests.unit.app.collecting import Refusing, collected, written
-from tests.unit.app.twins import BROAD, CATALOGUE, LEGACY4, NFT4, nat
+from tests.unit.app.twins import BROAD, CATALOGUE, CORRECTED, DOCKER0, ETH0, LEGACY4, NFT4, RULES4, nat
 
 FILE = "web1.natfix"
 KINDS = Catalogue(CATALOGUE)
@@ -53,6 +59,12 @@ def live(sources: Sources) -> WholeHost:
         native=sources.native,
         ipsets=sources.ipsets,
         links=sources.links,
+        facts=FactPorts(
+            sources.kernel,
+            LoadedFiles(sources.saved, sources.files),
+            sources.boot.order,
+            lambda: switches_of(sources.files, sources.processes),
+        ),
         clusters=lambda families: [each for each in sources.clusters() if each.family in families],
     )
 
@@ -76,8 +88,19 @@ def check(host: CollectedHost, *cidrs: str, catalogue: Catalogue = KINDS) -> Che
         {"ipsets": MemoryIpSets(None)},
         {"links": MemoryLinks()},
         {"stores": lambda: (MemoryRulesetStore(NFT4, nat(BROAD)), MemoryRulesetStore(LEGACY4, nat(BROAD)))},
+        {"files": MemoryFiles({f"{RULES4}/x": b""})},
+        {"files": MemoryFiles({RULES4: nat(CORRECTED).encode(), DAEMON_JSON: b"{"})},
     ],
-    ids=["whole", "no tables of nft", "tables that nobody shows", "no ipset", "no links", "both variants"],
+    ids=[
+        "whole",
+        "no tables of nft",
+        "tables that nobody shows",
+        "no ipset",
+        "no links",
+        "both variants",
+        "no saved file",
+        "no word of Docker",
+    ],
 )
 def test_a_check_finds_in_the_file_what_it_finds_on_the_host(changes: dict[str, Any]) -> None:
     sources = collecting.asked(**changes)
@@ -86,6 +109,69 @@ def test_a_check_finds_in_the_file_what_it_finds_on_the_host(changes: dict[str, 
     assert check_document(here) == check_document(within(there))
     assert [table.charts for table in here.tables] == [table.charts for table in there.tables]
     assert here.findings
+
+
+KUBE = "-j KUBE-POSTROUTING"
+SETTINGS = {
+    "net.ipv4.ip_forward": "0",
+    "net.bridge.bridge-nf-call-iptables": "0",
+    "net.ipv4.conf.all.rp_filter": "1",
+    "net.ipv4.conf.eth0.rp_filter": "1",
+}
+WAYS = (Route(parse_network("172.7.0.0/16"), "10.4.7.1", "eth0"), Route(parse_network("172.7.22.0/24"), "10.9.0.22", "tun0"))
+
+
+def test_what_the_kernel_counts_and_is_set_to_what_is_saved_and_what_is_started_are_judged_in_both() -> None:
+    kube = nat(KUBE, CORRECTED).replace("-A", ":KUBE-POSTROUTING - [0:0]\n-A", 1)
+    changes = {
+        "stores": lambda: (MemoryRulesetStore(NFT4, kube), MemoryRulesetStore(LEGACY4, nat(CORRECTED))),
+        "kernel": MemoryKernelState(SETTINGS, {"insert_failed": 7}),
+        "links": MemoryLinks((DOCKER0, ETH0, Interface("tun0")), WAYS),
+        "native": MemoryNftListing(),
+    }
+    for saved, expected in {
+        nat(BROAD): ["SAV002", "SAV003", "SAV003"],
+        kube: ["SAV001", "SAV004"],
+    }.items():
+        these = {**changes, "files": MemoryFiles({RULES4: saved.encode()})}
+        there, here = look_at_whole(live(collecting.asked(**these)), KINDS), check(file(**these))
+        assert check_document(here) == check_document(within(there))
+        found = sorted(found.kind.id for found in here.findings)
+        # What is about the host and no table is told once, though two tables are looked at.
+        assert found == sorted(["HOS001", "HOS002", "HOS003", "HOS004", "NAT014", "NAT014", *expected])
+
+
+def test_a_file_from_before_there_were_such_facts_is_judged_without() -> None:
+    document = collected(kernel=MemoryKernelState(SETTINGS, {"insert_failed": 7})).to_json()
+    for name in ("boot", "daemon", "settings", "counters", "saved"):
+        del document[name]
+    old = CollectedHost(Collected.parse(json.dumps(document).encode(), FILE), FILE)
+    assert {finding.kind.area for finding in check(old).findings} == {"nat"}
+
+
+def test_a_saved_file_that_cannot_be_read_is_told_in_a_note() -> None:
+    notes = check(file(files=MemoryFiles({f"{RULES4}/x": b""}))).notes
+    assert [note for note in notes if "not judged by" in note] == [
+        f"{FILE}: not judged by saved: {RULES4}: cannot read {RULES4}: it is a directory"
+    ]
+
+
+def test_only_what_some_rule_looks_at_is_asked() -> None:
+    class Silent(MemoryKernelState):
+        def settings(self, devices: Sequence[str]) -> Mapping[str, str]:
+            raise AssertionError(devices)
+
+    sources = collecting.asked(kernel=Silent(counted={"insert_failed": 7}), native=MemoryNftListing())
+    few = Catalogue(tuple(kind for kind in CATALOGUE if kind.id in {"NAT001", "NAT014"}))
+    assert {found.kind.id for found in look_at_whole(live(sources), few).findings} == {"NAT001", "NAT014"}
+    one = Catalogue(tuple(kind for kind in CATALOGUE if kind.id == "NAT001"))
+    assert {found.kind.id for found in look_at_whole(live(sources), one).findings} == {"NAT001"}
+
+
+def test_the_file_answers_every_question_that_its_host_was_asked() -> None:
+    told = file().whole(()).facts.kernel
+    there = collecting.asked().kernel
+    assert (told.identity(), dict(told.policies())) == (there.identity(), dict(there.policies()))
 
 
 def test_what_the_user_says_of_the_cluster_is_believed_first() -> None:

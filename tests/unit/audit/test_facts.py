@@ -14,6 +14,8 @@ WHOLE: dict[str, Any] = {
     "routes": [{"to": "172.7.22.0/24", "via": "10.4.7.22", "device": "eth0"}],
     "saved": {"/etc/iptables/rules.v4": "*nat\nCOMMIT\n"},
     "counters": {"insert_failed": 3},
+    "boot": {"docker.service": ["iptables.service"], "iptables.service": []},
+    "daemon": {"ip-masq": False},
 }
 
 
@@ -22,6 +24,7 @@ def test_facts_are_read_from_json_and_written_back() -> None:
     assert facts.routes == (Route(parse_network("172.7.22.0/24"), "10.4.7.22", "eth0"),)
     assert facts.addresses == {"eth0": ("10.4.7.21/24", "fd00::1/64")}
     assert facts.counters == {"insert_failed": 3}
+    assert facts.boot["docker.service"] == ("iptables.service",)
     assert facts.to_json() == WHOLE
 
 
@@ -45,6 +48,8 @@ def test_a_setting_is_a_number_or_nobody_knows() -> None:
         {"routes": [{"to": "172.7.22.0/33", "device": "eth0"}]},
         {"routes": [{"to": "172.7.22.0/24"}]},
         {"counters": {"insert_failed": None}},
+        {"boot": {"docker.service": [1]}},
+        {"daemon": {"ip-masq": "false"}},
     ],
 )
 def test_what_is_no_fact_is_refused_with_the_name_of_its_source(data: dict[str, Any]) -> None:
