@@ -12,7 +12,7 @@ from natfix import __version__
 from tests.machine.conftest import Images
 from tests.machine.machines.pair import CLUSTER, DockerHost
 from tests.machine.machines.patience import eventually
-from tests.machine.machines.redhat import CONFIG, SAVED, SCRIPT, redden, rpm
+from tests.machine.machines.redhat import CONFIG, SAVED, SCRIPT, parts, redden, rpm
 from tests.machine.machines.wire import wire
 from tests.packages.sources import EPOCH
 from tools import release, version, wheels
@@ -21,8 +21,6 @@ from tools import rpm as packaging
 pytestmark = [pytest.mark.machine("systemd-nspawn", "debootstrap", "setpriv", "rpm", "rpmbuild"), pytest.mark.slow]
 
 OLD = "0.0.9"
-# See rpm() for why.
-UNASKED = ("--nodeps", "--force-debian")
 DUMP = "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -s 172.7.21.0/24 ! -o docker0 -j MASQUERADE\nCOMMIT\n"
 LISTING = "find /etc /usr /opt /var/lib/natfix /run/natfix /run/natfix.lock -not -path '*/dist-packages/*' | sort"
 # Python writes bytecode of its own modules when they are first used.
@@ -34,7 +32,7 @@ STAYS = {"/etc/natfix", "/etc/natfix/natfix.toml.rpmsave"}
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The package of this working tree, and one that says it is an older version."""
+    """The package of this working tree, one that says it is an older version, and what the machine has for both."""
     folder = tmp_path_factory.mktemp("rpm")
     carried = folder / "wheels"
     carried.mkdir()
@@ -46,7 +44,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         own = wheels.build(folder / name, epoch=EPOCH, source=source)
         (sdist,) = (folder / name).glob("natfix-*.tar.gz")
         made[name], _ = packaging.build(sdist, (own, *needed), folder / name, EPOCH)
-    return made
+    return {**made, "parts": parts(folder)}
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +94,17 @@ def test_a_life_of_the_package(host: DockerHost) -> None:
 def is_installed(host: DockerHost) -> None:
     """Nothing happens by that, also where a distribution's presets enable all there is, as Debian's do."""
     rules = firewall(host)
-    assert rpm(host, "--install", *UNASKED, "/root/old.rpm") == ""
+    with pytest.raises(AssertionError, match=r"python3\.11 is needed by natfix") as refused:
+        rpm(host, "--install", "--force-debian", "/root/old.rpm")
+    assert "(iptables-nft or iptables) is needed by natfix" in str(refused.value)
+    rpm(host, "--install", "--force-debian", "/root/parts.rpm")
+    assert rpm(host, "--install", "--force-debian", "/root/old.rpm") == ""
     assert firewall(host) == rules
     assert active(host) == []
     assert host.run("systemctl", "list-unit-files", "--no-legend", "--state=enabled", "natfix-*").stdout == ""
     assert host.output("natfix", "--version") == f"natfix {OLD}\n"
     assert host.output("find", "/usr/lib/natfix", "-path", "*natfix/cli/__pycache__/start.*.pyc") != ""
-    assert rpm(host, "--verify", "--nodeps", "natfix") == ""
+    assert rpm(host, "--verify", "natfix") == ""
     host.put("/etc/natfix/natfix.toml", f'cluster-cidr = ["{CLUSTER}"]\n')
     found = host.run("natfix", "check", "-", data=DUMP)
     assert (found.returncode, "NAT001" in found.stdout) == (1, True), found
@@ -130,6 +132,7 @@ def watches(host: DockerHost) -> None:
     assert host.run("/usr/bin/python3.11", "-c", "import systemd").returncode == 1
     host.output("systemctl", "enable", "--now", "natfix-watch.service")
     assert "findings left" in watcher(host, "StatusText")
+    assert '"event": "started"' in host.journal("--unit=natfix-watch.service")
     host.restart_docker()
     assert eventually(lambda: right(host))
 
@@ -137,9 +140,9 @@ def watches(host: DockerHost) -> None:
 def is_upgraded(host: DockerHost) -> None:
     """The correction stays, settings stay, and the watcher goes on with the new version."""
     corrected, pid = firewall(host), watcher(host, "MainPID")
-    assert rpm(host, "--upgrade", *UNASKED, "/root/new.rpm") == ""
+    assert rpm(host, "--upgrade", "--force-debian", "/root/new.rpm") == ""
     assert firewall(host) == corrected
-    assert rpm(host, "--query", "--all") == f"natfix-{__version__}-1.noarch\n"
+    assert rpm(host, "--query", "natfix") == f"natfix-{__version__}-1.noarch\n"
     assert host.output("natfix", "--version") == f"natfix {__version__}\n"
     assert host.output("cat", "/etc/natfix/natfix.toml") == f'cluster-cidr = ["{CLUSTER}"]\n'
     assert (watcher(host, "ActiveState"), watcher(host, "MainPID") != pid) == ("active", True)
@@ -164,4 +167,4 @@ def is_removed(host: DockerHost, before: set[str]) -> None:
     assert {path for path in left if not path.startswith("/var/lib/natfix")} == STAYS
     assert host.output("ls", "/var/lib/natfix/history") != ""
     assert before - listing(host) == set()
-    assert rpm(host, "--query", "--all") == ""
+    assert rpm(host, "--query", "--all") == "parts-of-debian-1-1.noarch\n"

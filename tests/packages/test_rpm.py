@@ -84,6 +84,11 @@ def test_settings_stay_as_their_owner_wrote_them(package: Path) -> None:
     assert "/etc/natfix/natfix.toml cn" in flags
 
 
+def test_documents_and_licence_are_known_as_such(package: Path) -> None:
+    assert "/usr/share/licenses/natfix/LICENSE" in ask(package, "--licensefiles")
+    assert {"/usr/share/doc/natfix/README.md", "/usr/share/man/man1/natfix.1.gz"} <= set(ask(package, "--docfiles"))
+
+
 def test_files_are_roots_and_nobody_elses_to_change(package: Path) -> None:
     rows = ask(package, "--queryformat=[%{filemodes:perms} %{fileusername}:%{filegroupname} %{filenames}\n]")
     assert {row.split()[1] for row in rows} == {"root:root"}

@@ -94,6 +94,23 @@ esac
 """
 
 
+# What Debian's packages of other names give the machine: rpm knows nothing of dpkg.
+_PARTS = """\
+Name: parts-of-debian
+Version: 1
+Release: 1
+Summary: What the machine has without a package that rpm knows of
+License: none
+BuildArch: noarch
+Provides: /bin/sh
+Provides: iptables-nft
+Provides: python3.11
+
+%description
+%{summary}.
+
+%files
+"""
 # netfilter-persistent, which also answers to the name of the other one's unit; and python3-systemd.
 _ABSENT = (
     "etc/init.d/netfilter-persistent",
@@ -125,10 +142,7 @@ def redden(machine: Machine) -> None:
 
 
 def rpm(machine: Machine, *words: str) -> str:
-    """Run rpm in the machine.
-
-    Debian has no package that rpm knows of, so installing wants ``--nodeps``, as nothing can be asked of its database; and
-    ``--force-debian``, as Debian's rpm refuses it there otherwise. What a package needs is a test of its own.
+    """Run rpm in the machine; installing wants ``--force-debian``, without which Debian's rpm refuses to do it on a Debian.
 
     Raises:
         AssertionError: rpm refuses, or a script has failed; the message is its own.
@@ -139,6 +153,15 @@ def rpm(machine: Machine, *words: str) -> str:
     assert done.returncode == 0, f"{machine.name}: rpm {' '.join(words)}: exit code {done.returncode}\n{told}"
     assert "scriptlet failed" not in told, told
     return told
+
+
+def parts(folder: Path) -> Path:
+    """Build into *folder* a package without files that says what the machine has, so that rpm can hold others against it."""
+    spec = folder / "parts.spec"
+    spec.write_text(_PARTS, encoding="ascii")
+    command("rpmbuild", "-bb", f"--define=_topdir {folder}", str(spec))
+    (package,) = folder.glob("RPMS/noarch/*.rpm")
+    return package
 
 
 def _bring_rpm(machine: Machine) -> None:
