@@ -87,8 +87,10 @@ def home(tmp_path: Path, shelf: Path) -> Home:
     return Home(tmp_path, shelf)
 
 
-@pytest.mark.parametrize("form", ["*.whl", "*.tar.gz"], ids=["wheel", "sdist"])
-@pytest.mark.parametrize("installer", [pip, pipx, uv])
+# pip and the wheel are met in test_wheel.py.
+@pytest.mark.parametrize(
+    ("installer", "form"), [(pip, "*.tar.gz"), (pipx, "*.whl"), (pipx, "*.tar.gz"), (uv, "*.whl"), (uv, "*.tar.gz")]
+)
 def test_it_is_complete_and_gone_again(
     home: Home, shelf: Path, tmp_path: Path, installer: Callable[[Home, str], Callable[[], None]], form: str
 ) -> None:
