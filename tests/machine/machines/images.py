@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.netns import command
+from tools.debian_archive import mirror, proxies
 
 RELEASES = ("bookworm", "trixie", "sid")
 
@@ -78,14 +78,28 @@ Say = Callable[[str], None]
 @contextmanager
 def image(release: str, say: Say) -> Iterator[Path]:
     """Give the root folder of a *release*, which stays as long as this context; tell on *say* when it has to be made."""
-    folder = _cache() / f"{release}-{_key(release)}"
+    with kept(release, _key(release), lambda folder: _bootstrap(release, folder), say) as folder:
+        yield folder
+
+
+@contextmanager
+def kept(name: str, key: str, fill: Callable[[Path], None], say: Say) -> Iterator[Path]:
+    """Give a folder of the cache, which stays as long as this context.
+
+    Args:
+        name: what it is; of what has the same name and another key, what nobody uses goes when this one is made.
+        key: what it is made of.
+        fill: makes it, where it is not there yet; it is given a folder that is not there.
+        say: is told when it has to be made.
+    """
+    folder = _cache() / f"{name}-{key}"
     with folder.with_suffix(".lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         while not folder.is_dir():
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not folder.is_dir():
-                _make(release, folder, say)
-                _remove_unused(release, folder)
+                _make(folder, fill, say)
+                _remove_unused(name, folder)
             fcntl.flock(lock, fcntl.LOCK_SH)
         yield folder
 
@@ -105,24 +119,24 @@ def _key(release: str) -> str:
     return hashlib.sha256("\n".join([*_packages(release), DPKG, FINISH]).encode()).hexdigest()[:12]
 
 
-def _make(release: str, folder: Path, say: Say) -> None:
-    """Make an image beside its place, and move it there when it is whole."""
+def _make(folder: Path, fill: Callable[[Path], None], say: Say) -> None:
+    """Make a folder beside its place, and move it there when it is whole."""
     partial = folder.with_suffix(".partial")
     # What a run that was killed has left; nobody else makes this one, as it is locked.
     shutil.rmtree(partial, ignore_errors=True)
     start = time.monotonic()
-    say(f"making the {release} image in {folder} (1 to 2 minutes, once)")
+    say(f"making {folder} (1 to 2 minutes, once)")
     try:
-        _bootstrap(release, partial)
+        fill(partial)
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    say(f"made the {release} image in {time.monotonic() - start:.0f} s")
+    say(f"made {folder} in {time.monotonic() - start:.0f} s")
 
 
 def _bootstrap(release: str, root: Path) -> None:
     include = f"--include={','.join(_packages(release))}"
-    first = ("debootstrap", "--foreign", "--variant=minbase", include, release, str(root), _mirror())
+    first = ("debootstrap", "--foreign", "--variant=minbase", include, release, str(root), mirror())
     _step(root, *APART, *first)
     (root / "etc/dpkg/dpkg.cfg.d").mkdir(parents=True, exist_ok=True)
     (root / "etc/dpkg/dpkg.cfg.d/natfix").write_text(DPKG, encoding="utf-8")
@@ -131,7 +145,7 @@ def _bootstrap(release: str, root: Path) -> None:
 
 
 def _step(root: Path, *words: str) -> None:
-    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **_proxies()}
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **proxies()}
     done = subprocess.run(
         words, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, timeout=SECONDS
     )
@@ -141,30 +155,11 @@ def _step(root: Path, *words: str) -> None:
         raise AssertionError(f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout[-3000:]}\n{more}")
 
 
-def _mirror() -> str:
-    """Ask apt where this machine gets Debian itself from: neither its security updates nor what others publish."""
-    form = "$(COMPONENT) $(RELEASE) $(REPO_URI) $(ORIGIN)"
-    lines = command("apt-get", "indextargets", "--format", form, "Created-By: Packages").splitlines()
-    main = [words for words in (line.split() for line in lines) if words[0] == "main" and "-" not in words[1]]
-    assert main, "apt knows no Debian archive on this machine, so there is nothing to make images from"
-    # The origin is known only where package lists have been fetched.
-    return min(main, key=lambda words: words[3:] != ["Debian"])[2]
-
-
-def _proxies() -> dict[str, str]:
-    """Find the proxies by which apt or this process gets to the archive."""
-    found = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
-    with suppress(AssertionError):
-        if proxy := command("apt-config", "dump", "--format", "%v%n", "Acquire::http::Proxy").strip():
-            found["http_proxy"] = proxy
-    return found
-
-
-def _remove_unused(release: str, kept: Path) -> None:
-    """Remove images of a *release* that are made of something else, unless a run of another checkout uses one."""
-    for lock in _cache().glob(f"{release}-*.lock"):
+def _remove_unused(name: str, used: Path) -> None:
+    """Remove folders of a *name* that are made of something else, unless a run of another checkout uses one."""
+    for lock in _cache().glob(f"{name}-*.lock"):
         folder = lock.with_suffix("")
-        if folder == kept:
+        if folder == used:
             continue
         with lock.open("w", encoding="utf-8") as handle, suppress(BlockingIOError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
