@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pytest
 
-from tests.machine.machines import machine
+from tests.machine.machines import container, machine
 from tests.machine.machines.images import RELEASES, image
 from tests.machine.machines.installed import write_layer
 from tests.machine.machines.pair import Pair, Settings, docker_pair
@@ -51,6 +51,26 @@ def images(request: pytest.FixtureRequest) -> Iterator[Images]:
             return found[release]
 
         yield give
+
+
+@pytest.fixture(scope="session")
+def archive(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The Debian packages of natfix's container image."""
+    with container.archive(partial(_say, request.config.pluginmanager.getplugin("terminalreporter"))) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def kubectl(request: pytest.FixtureRequest) -> Iterator[container.Kubectl]:
+    """Debian's kubectl."""
+    with container.kubectl(partial(_say, request.config.pluginmanager.getplugin("terminalreporter"))) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def image_folder(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What natfix's container image is built from: its root and its definition."""
+    return container.build(archive, tmp_path_factory.mktemp("container"))
 
 
 @pytest.fixture(scope="session")
