@@ -121,12 +121,13 @@ class Site:
         self.server.ctl("del", key)
         self.until(lambda: self.prometheus.value("natfix_node_peers") == 0)
 
-    def check(self) -> None:
-        """Let natfix check leave its file, as cron does, whatever it finds."""
+    def check(self) -> int:
+        """Let natfix check leave its file, as cron does, whatever it finds; its exit code."""
         words = " ".join([*NATFIX, "check", "--metrics-textfile", f"{_TEXTFILES}/natfix.prom", *options(NFT)])
         script = f"umask 077; exec {words}"
         done = self.host.ask("sh", "-c", script)
         assert done.code in {0, 1}, done
+        return done.code
 
     def until(self, holds: Callable[[], object], complaint: str = "") -> None:
         """Wait until Prometheus knows something."""

@@ -117,14 +117,15 @@ def test_settings_that_are_refused_are_seen(site: Site) -> None:
 def test_a_check_is_read_from_its_file_by_a_collector_without_rights(site: Site) -> None:
     assert site.prometheus.value("node_textfile_scrape_error") == 0
     put_back(site.host, NFT, UNSURE)
-    site.check()
-    found = 'natfix_check_findings{source="iptables-nft", severity!="info"}'
-    site.until(lambda: site.prometheus.query(found))
+    found = 'natfix_check_findings{id="NAT001", source="iptables-nft", severity!="info"}'
+    assert site.check() == 1
+    site.until(lambda: site.prometheus.value(found) == 1)
     assert site.prometheus.value("natfix_check_exit_code") == 1
     site.host.run("iptables-nft", "-t", "nat", "-D", "POSTROUTING", *UNSURE.split())
-    site.check()
-    site.until(lambda: site.prometheus.value("natfix_check_exit_code") == 0)
-    assert site.prometheus.query(found) == []
+    # What else is said of this host, such as of its settings, is told as before.
+    code = site.check()
+    site.until(lambda: site.prometheus.query(found) == [])
+    assert site.prometheus.value("natfix_check_exit_code") == code
 
 
 @pytest.mark.parametrize("part", PARTS)
