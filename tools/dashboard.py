@@ -52,7 +52,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
     "All hosts": (
         Panel("Hosts with hidden addresses", (
             ("count(sum by (instance) (natfix_findings{HERE}) > 0) or vector(0)", "watched"),
-            ('count(sum by (instance) (natfix_check_findings{HERE, severity!="info"}) > 0) or vector(0)', "checked"),
+            ('count(sum by (instance) (natfix_check_findings{HERE, severity="high"}) > 0) or vector(0)', "checked"),
         ), kind="stat", red=1, width=6),
         Panel("Guards wanted and not standing", (
             ("sum(natfix_guard_wanted{HERE} - natfix_guard_standing{HERE})", ""),
