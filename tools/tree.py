@@ -114,7 +114,9 @@ def write(path: Path, text: str) -> None:
 def pack(path: Path, text: str) -> None:
     """Write a text compressed, without a time of its own."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    # Not gzip.compress(), whose head is another one from Python 3.13 on.
+    with path.open("wb") as plain, gzip.GzipFile("", "wb", 9, plain, mtime=0) as packed:
+        packed.write(text.encode())
 
 
 if __name__ == "__main__":
