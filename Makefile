@@ -57,7 +57,7 @@ fmt: $(VENV)/stamp ## Format the code and repair what ruff can
 site: $(VENV)/stamp ## The documents as a site, in build/site
 	$(BIN)/zensical build --strict
 
-bench: $(VENV)/stamp $(BENCH_VENV)/stamp ## Measure natfix beside other programs, as ratios
+bench: $(VENV)/stamp $(BENCH_VENV)/stamp $(ANSIBLE_VENV)/stamp ## Measure natfix beside other programs, as ratios
 	@set -e; for script in bench/bench_*.py; do \
 		echo "== $$script"; BENCH_PYTHON=$(BENCH_VENV)/bin/python $(BIN)/python "$$script"; done
 

@@ -20,7 +20,9 @@ def control() -> Iterator[Control]:
     need_ansible()
     with TemporaryDirectory(prefix="natfix-control-") as folder:
         install_collection(Path(folder))
-        yield Control(Path(folder))
+        made = Control(Path(folder))
+        made.inventory({})
+        yield made
 
 
 @pytest.fixture

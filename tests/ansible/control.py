@@ -5,7 +5,7 @@ import os
 import shlex
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ class Run:
         return sorted({one.host for one in self.told if one.outcome != "ok"})
 
 
-@dataclass
+@dataclass(frozen=True)
 class Control:
     """A control host.
 
@@ -85,8 +85,9 @@ class Control:
     within: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.inventory({})
+    def but(self, **environment: str) -> "Control":
+        """The same control host with more in its environment."""
+        return replace(self, environment={**self.environment, **environment})
 
     def inventory(self, hosts: Mapping[str, str]) -> None:
         """Name the hosts, and of each what Ansible is to know."""

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,17 @@ import yaml
 
 from natfix.errors import BusyError, ConflictError, NatfixError, RolledBackError, UnsupportedError
 from natfix.report.document import SCHEMA
-from tests.ansible.control import BIN, ROOT, Control
+from tests.ansible.control import BIN, ROOT, Control, install_collection
 from tests.packages.sources import EPOCH
 from tools.collection import SOURCE, build
 
 MODULES = sorted(path.stem for path in (SOURCE / "plugins/modules").glob("*.py"))
 ROLE = SOURCE / "roles/natfix"
+# Those of ansible-test's checks that need no program beside it.
+OWN_SANITY = (
+    *("action-plugin-docs", "compile", "empty-init", "ignores", "line-endings", "no-assert", "no-get-exception"),
+    *("no-illegal-filenames", "no-smart-quotes", "replace-urlopen", "shebang", "symlinks", "use-argspec-type-path"),
+)
 
 
 def tool(program: str, *words: str, folder: Path, cwd: Path | None = None) -> str:
@@ -89,9 +95,11 @@ def test_the_archive_is_what_ansible_galaxy_makes(tree: Path, tmp_path: Path) ->
     assert made == wanted
 
 
-def test_what_is_installed_is_what_was_built(control: Control) -> None:
+def test_what_is_installed_is_what_was_built(control: Control, tmp_path: Path) -> None:
+    # Where it has run, Python has left bytecode beside it.
+    install_collection(tmp_path)
     words = ("collection", "verify", "--offline", "natfix.natfix")
-    assert "Successfully verified" in tool("ansible-galaxy", *words, folder=control.folder)
+    assert "Successfully verified" in tool("ansible-galaxy", *words, folder=tmp_path)
 
 
 def test_it_names_the_version_that_its_changelog_begins_with() -> None:
@@ -106,6 +114,37 @@ def test_it_names_the_version_that_its_changelog_begins_with() -> None:
 def test_ansible_lint_asks_for_nothing_in_its_production_profile(tree: Path) -> None:
     told = tool("ansible-lint", "--offline", "--profile=production", "--format=json", folder=tree.parents[2], cwd=tree)
     assert json.loads(told) == []
+
+
+def test_ansible_tests_sanity_holds(tree: Path) -> None:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    names = (word for name in OWN_SANITY for word in ("--test", name))
+    tool("ansible-test", "sanity", "--python", version, *names, folder=tree.parents[2], cwd=tree)
+
+
+def test_ansible_tests_validate_modules_misses_nothing_but_another_licence(tree: Path) -> None:
+    """ansible-test would fetch what this program needs without asking for hashes, so it is called as ansible-test calls it."""
+    root = tree.parents[2]
+    found = tool("python", "-c", "import ansible_test; print(ansible_test.__path__[0])", folder=root).strip()
+    modules = sorted(str(path.relative_to(tree)) for path in (tree / "plugins/modules").glob("*.py"))
+    command = [
+        str(BIN / "python"),
+        f"{found}/_util/controller/sanity/validate-modules/validate.py",
+        "--format=json",
+        "--arg-spec",
+    ]
+    command += ["--collection", "ansible_collections/natfix/natfix", "--collection-version", "1.0.0", *modules]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(root),
+        "PYTHONPATH": str(root),
+        "ANSIBLE_COLLECTIONS_PATH": str(root),
+    }
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, cwd=tree, timeout=120)
+    assert done.stderr == ""
+    told = json.loads(done.stdout)
+    assert sorted(told) == modules
+    assert {error["code"] for each in told.values() for error in each["errors"]} == {"missing-gplv3-license"}
 
 
 @pytest.mark.parametrize("module", MODULES)

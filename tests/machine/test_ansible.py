@@ -91,17 +91,19 @@ def test_check_tells_what_is_wrong_where_and_changes_nothing(fleet: Fleet) -> No
     run = fleet.control.ask_all("all", "natfix.natfix.check")
     told = [run.last(host.name).result for host in fleet.three]
     assert [one["right"] for one in told] == [True, True, False]
-    (found,) = told[2]["findings"]
+    (found,) = (one for one in told[2]["findings"] if one["severity"] != "info")
     assert (found["id"], found["rule"]["text"]) == ("NAT001", fleet.wrong.broad)
-    assert told[2]["ansible_facts"]["natfix"]["ids"] == ["NAT001"]
-    assert told[0]["ansible_facts"]["natfix"] == {
-        "version": told[0]["version"],
-        "right": True,
-        "clusters": [CLUSTER],
-        "subnets": ["172.7.21.0/24"],
-        "summary": {},
-        "ids": [],
-    }
+    facts = [one["ansible_facts"]["natfix"] for one in told]
+    assert [("NAT001" in one["ids"], one["summary"].get("high", 0), one["right"]) for one in facts] == [
+        (False, 0, True),
+        (False, 0, True),
+        (True, 1, False),
+    ]
+    assert (facts[0]["version"], facts[0]["clusters"], facts[0]["subnets"]) == (
+        told[0]["version"],
+        [CLUSTER],
+        ["172.7.21.0/24"],
+    )
     strict = fleet.control.ask_all("all", "natfix.natfix.check", fail_on="low")
     assert strict.failed == [fleet.wrong.name]
     assert strict.last(fleet.wrong.name).result["reason"] == "found"
@@ -136,7 +138,8 @@ def test_the_first_run_changes_one_and_the_second_none(fleet: Fleet) -> None:
     after = fleet.states()
     assert (after[:2], fleet.wrong.narrow in after[2]) == (before[:2], True)
 
-    second = fleet.control.play("natfix.natfix.fix", *AT_ONCE, "--diff")
+    # The same without pipelining, where modules are files that are copied to the host first.
+    second = fleet.control.but(ANSIBLE_PIPELINING="false").play("natfix.natfix.fix", *AT_ONCE, "--diff")
     assert (second.code, second.changed) == (0, [])
     assert fleet.states() == after
 
@@ -174,7 +177,7 @@ def test_a_correction_after_which_nobody_can_log_in_is_taken_back_by_the_host(fl
     fleet.wrong.put("/usr/local/sbin/gate", GATE, 0o755)
     fleet.wrong.put("/etc/pam.d/sshd", GATED + pam)
     try:
-        told = fleet.control.ask(fleet.wrong.name, "natfix.natfix.apply", confirm=8)
+        told = fleet.control.but(ANSIBLE_PIPELINING="false").ask(fleet.wrong.name, "natfix.natfix.apply", confirm=8)
     finally:
         fleet.wrong.put("/etc/pam.d/sshd", pam)
         # It remembers whose logins failed, and would not let them in for a while.
@@ -212,8 +215,8 @@ def test_everything_is_collected_and_judged_at_the_desk(fleet: Fleet) -> None:
     names = [f"{host.name}.natfix" for host in fleet.three]
     assert sorted(path.name for path in folder.iterdir()) == [*names, "report.html", "report.sarif"]
     sarif = json.loads((folder / "report.sarif").read_text(encoding="utf-8"))
-    found = [result["ruleId"] for result in sarif["runs"][0]["results"]]
+    found = [result["ruleId"] for result in sarif["runs"][0]["results"] if result["level"] != "note"]
     assert found == ["NAT001"]
-    assert "1 finding: 1 high" in run.output
+    assert "1 high" in run.output
     assert fleet.states() == before
     assert fleet.wrong.output("sh", "-c", "ls /tmp | grep natfix || true") == ""

@@ -69,7 +69,6 @@ def place(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         host.prepare({}, "nft")
         shutil.copytree(carried, host.root / "srv/wheels")
         manage(control, [host])
-        control.environment = {**control.environment, "ANSIBLE_PIPELINING": "true"}
         host.boot()
         yield Place(control, host, package, own)
 
