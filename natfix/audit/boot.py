@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from natfix.audit.actor import DOCKERS, OWN_PREFIX, actor_of
-from natfix.audit.hidden import hidden
+from natfix.audit.hidden import hidden, once
 from natfix.audit.hit import Hit
 from natfix.audit.subject import HOOK, Subject, bridge_of, excluded_destination
 from natfix.errors import RulesetSyntaxError
@@ -123,19 +123,24 @@ def _saved(running: Subject, *, empty: bool = False) -> Iterator[Subject]:
         running: who tells of them.
         empty: whether a file without a nat table counts too, as one that says nothing.
     """
+    return (saved for saved, holds_nat in _files(running) if holds_nat or empty)
+
+
+@once
+def _files(running: Subject) -> Iterator[tuple[Subject, bool]]:
+    """Each file of the running table's family, and whether it holds a nat table; read once, as such a file can be large."""
     for path, text in running.facts.saved.items():
         loaded = _loaded(path)
         if loaded is None or loaded[0] is not running.family:
             continue
+        data = (text if text.strip() else _NOTHING).encode("utf-8", "surrogateescape")
         try:
-            ruleset = parse((text if text.strip() else _NOTHING).encode("utf-8", "surrogateescape"), path, running.family)
-            table = ruleset.table("nat", running.family)
+            held = parse(data, path, running.family).table("nat", running.family)
         except RulesetSyntaxError:
             continue
-        if table is None and empty:
-            table = parse(_NOTHING.encode(), path, running.family).table("nat", running.family)
-        if table is not None:
-            yield Subject(table, running.cluster, running.bridges, running.devices)
+        table = held or parse(_NOTHING.encode(), path, running.family).table("nat", running.family)
+        assert table is not None, "a text that says *nat holds that table"  # noqa: S101
+        yield Subject(table, running.cluster, running.bridges, running.devices), held is not None
 
 
 def _loaded(path: str) -> tuple[Family, str] | None:
