@@ -298,4 +298,4 @@ def _devices(
 
 
 def _first_address(interface: Interface, family: Family) -> str:
-    return next((str(each.ip) for each in interface.addresses if each.version == family), "")
+    return next((str(each.ip) for each in interface.seen_elsewhere(family)), "")

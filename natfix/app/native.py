@@ -53,6 +53,16 @@ def look_at_native(
     return looked
 
 
+def native_subjects(
+    nft: NftRuleset,
+    family: Family,
+    clusters: Sequence[Cluster],
+    network: tuple[Sequence[Interface], Sequence[Route]] | None = None,
+) -> list[Subject]:
+    """Every chain for source NAT of one family with what decides about it, as look_at_native audits it."""
+    return [_subject(base, clusters, network) for base in _bases(nft, [family])]
+
+
 def _bases(nft: NftRuleset, families: Iterable[Family]) -> Iterator[BaseChain]:
     """The chains for source NAT; a table of both families says nothing about one that the cluster does not have."""
     for family in sorted(families):

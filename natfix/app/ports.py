@@ -145,6 +145,11 @@ class Interface:
     addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
     bridge: str = ""
 
+    def seen_elsewhere(self, family: Family) -> tuple[IPv4Interface | IPv6Interface, ...]:
+        """The addresses of a family that other hosts can see; for IPv6 the kernel masquerades with no link-local one."""
+        alike = (each for each in self.addresses if each.version == family)
+        return tuple(each for each in alike if family is Family.IPV4 or not each.ip.is_link_local)
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

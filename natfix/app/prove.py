@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from ipaddress import ip_interface
 
 from natfix.app.check import UNKNOWN_CLUSTER_HINT, look_at_store
 from natfix.app.cluster import Cluster
-from natfix.app.ports import Backend, Links, RulesetStore, Variant
+from natfix.app.ports import Interface, Links, RulesetStore, Variant
+from natfix.app.prove_cases import Case, NativeTables, native_cases, text_cases, with_native
 from natfix.app.prove_ports import Judge, Trial
-from natfix.audit import AuditRule, Finding, Subject, audit_table
+from natfix.audit import AuditRule
 from natfix.audit.claims import TABLES, Claim, claims
-from natfix.audit.subject import filtering_of
 from natfix.errors import UsageError
+from natfix.nft.trial import loadable, named_devices
 from natfix.packets import Fate
 from natfix.packets.ipset import parse_ipsets
 from natfix.plan import repair, rewrite
@@ -24,25 +26,6 @@ from natfix.ruleset import Family, Rule, Ruleset, Table, parse
 _STAND_INS = {1: "hash:net", 2: "hash:ip,port", 3: "hash:ip,port,ip"}
 
 
-@dataclass(frozen=True)
-class _Case:
-    """One ruleset to prove.
-
-    Attributes:
-        ruleset: all of it.
-        backend: which iptables loads it.
-        subject: what natfix judges it by.
-        findings: what natfix finds.
-        addresses: of the host's devices.
-    """
-
-    ruleset: Ruleset
-    backend: Backend
-    subject: Subject
-    findings: Sequence[Finding]
-    addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
 def prove_texts(  # noqa: PLR0913  (all but the first three by name)
     rulesets: Sequence[Ruleset],
     clusters: Sequence[Cluster],
@@ -51,6 +34,7 @@ def prove_texts(  # noqa: PLR0913  (all but the first three by name)
     judge: Judge,
     variant: Variant = "nft",
     ipsets: str = "",
+    native: NativeTables | None = None,
 ) -> ProofResult:
     """Prove what natfix says of iptables-save texts, from whatever host they are.
 
@@ -61,14 +45,19 @@ def prove_texts(  # noqa: PLR0913  (all but the first three by name)
         judge: the kernel.
         variant: which iptables loads them.
         ipsets: what ``ipset save`` printed on their host.
+        native: nft's own tables, which are loaded beside each text.
 
     Raises:
         UsageError: no cluster of the texts' families is known.
         HostError: the kernel cannot be asked, or does not load the rules.
     """
-    cases = list(_text_cases(rulesets, clusters, catalogue, variant))
-    if not cases and any(ruleset.table("nat", family) for ruleset in rulesets for family in ruleset.families("nat")):
-        raise UsageError(f"no cluster CIDR is known for {rulesets[0].source}", hint=UNKNOWN_CLUSTER_HINT)
+    beside = native or NativeTables()
+    cases = list(text_cases(rulesets, clusters, catalogue, variant))
+    cases = [with_native(case, clusters, beside) for case in cases] + native_cases(cases, clusters, beside)
+    holding = [each.source for each in rulesets if any(each.families("nat"))]
+    holding += [beside.ruleset.source] if beside.objects else []
+    if not cases and holding:
+        raise UsageError(f"no cluster CIDR is known for {holding[0]}", hint=UNKNOWN_CLUSTER_HINT)
     return _proved(cases, clusters, judge, ipsets)
 
 
@@ -80,6 +69,7 @@ def prove_host(  # noqa: PLR0913  (all but the first four by name)
     *,
     judge: Judge,
     ipsets: str = "",
+    native: NativeTables | None = None,
 ) -> ProofResult:
     """Prove what natfix says of this host, of which nothing is touched: its rules are loaded in another namespace.
 
@@ -89,68 +79,66 @@ def prove_host(  # noqa: PLR0913  (all but the first four by name)
     """
     interfaces, routes = links.interfaces(), links.routes()
     addresses = {each.name: tuple(map(str, each.addresses)) for each in interfaces}
-    cases = []
+    beside, network = native or NativeTables(), (interfaces, routes)
+    cases: list[Case] = []
     for store in stores:
         family = store.backend.family
         if any(cluster.family is family for cluster in clusters):
             ruleset = parse(store.dump(), str(store.backend), family)
-            looked = look_at_store(ruleset, family, clusters, (interfaces, routes), catalogue)
-            cases.append(_Case(ruleset, store.backend, looked.subject, looked.checked.findings, addresses))
-    if stores and not cases:
+            case = Case(ruleset, store.backend, addresses=addresses)
+            if ruleset.table("nat", family) is not None:
+                looked = look_at_store(ruleset, family, clusters, network, catalogue)
+                case = replace(case, subjects=[looked.subject], findings=looked.checked.findings)
+            cases.append(with_native(case, clusters, beside, network))
+    cases += [replace(case, addresses=addresses) for case in native_cases(cases, clusters, beside, network)]
+    if (stores or beside.objects) and not cases:
         raise UsageError("no cluster CIDR is known for this host", hint=UNKNOWN_CLUSTER_HINT)
     return _proved(cases, clusters, judge, ipsets)
 
 
-def _text_cases(
-    rulesets: Sequence[Ruleset], clusters: Sequence[Cluster], catalogue: Sequence[AuditRule], variant: Variant
-) -> Iterator[_Case]:
-    for ruleset in rulesets:
-        for cluster in clusters:
-            table = ruleset.table("nat", cluster.family)
-            if table is not None:
-                subject = Subject(table, cluster.networks, filtering=filtering_of(ruleset, cluster.family))
-                yield _Case(ruleset, Backend(cluster.family, variant), subject, audit_table(subject, catalogue))
-
-
-def _proved(cases: Sequence[_Case], clusters: Sequence[Cluster], judge: Judge, ipsets: str) -> ProofResult:
+def _proved(cases: Sequence[Case], clusters: Sequence[Cluster], judge: Judge, ipsets: str) -> ProofResult:
     notes: list[str] = []
     tables = [table for case in cases for table in _tried(case, judge, ipsets, notes)]
-    families = {case.subject.family for case in cases}
+    families = {case.backend.family for case in cases}
     origins = tuple(ClusterOrigin(each.networks, each.origin, each.guessed) for each in clusters if each.family in families)
     return ProofResult(tuple(tables), origins, tuple(dict.fromkeys(notes)))
 
 
-def _tried(case: _Case, judge: Judge, ipsets: str, notes: list[str]) -> Iterator[ProvedTable]:
+def _tried(case: Case, judge: Judge, ipsets: str, notes: list[str]) -> Iterator[ProvedTable]:
     """Try the rules as they are, and as natfix would correct them."""
     yield _try(case, case.ruleset, judge, ipsets, notes)
-    plan = repair(case.subject, case.findings)
+    plan = repair(case.subjects[0], case.findings) if case.findings else None
     if plan:
-        yield _try(case, rewrite(case.ruleset, case.subject.table, plan), judge, ipsets, notes)
+        yield _try(case, rewrite(case.ruleset, case.subjects[0].table, plan), judge, ipsets, notes)
 
 
-def _try(case: _Case, ruleset: Ruleset, judge: Judge, ipsets: str, notes: list[str]) -> ProvedTable:
-    family = case.subject.family
+def _try(case: Case, ruleset: Ruleset, judge: Judge, ipsets: str, notes: list[str]) -> ProvedTable:
+    family = case.backend.family
     tables = [table for name in TABLES if (table := ruleset.table(name, family)) is not None]
     made = _stand_ins(tables, ipsets)
     notes += [f"nobody tells what is in the ipset {name}; the kernel was asked with an empty one" for name in made]
     sets = "\n".join([ipsets.rstrip("\n"), *made.values(), ""]).lstrip("\n")
-    found = claims(case.subject, [(ruleset.source, table) for table in tables], ipsets=parse_ipsets(ipsets, "ipsets"))
+    named = [(ruleset.source, table) for table in tables]
+    native = [base.place for base in case.native.ruleset.chains if base.table.family is family]
+    found = claims(case.subjects, named, native=native, ipsets=parse_ipsets(ipsets, "ipsets"))
     # A packet with another protocol than these has no checksum that natfix could write.
     sent = tuple(claim for claim in found if claim.packet.protocol not in {"sctp", "dccp"})
     corrected = ruleset is not case.ruleset
     if not sent:
-        return ProvedTable(ruleset.source, str(case.backend), corrected, ())
-    rules = "".join(_block(table) for table in tables)
-    seen = judge.judge(Trial(case.backend, rules, tuple(claim.packet for claim in sent), case.addresses, sets))
+        return ProvedTable(case.source, case.program, corrected, ())
+    rules, packets = "".join(_block(table) for table in tables), tuple(claim.packet for claim in sent)
+    own = case.native.objects if native else ()
+    trial = Trial(case.backend, rules, packets, case.addresses, sets, loadable(own), named_devices(own))
+    seen = judge.judge(trial)
     proofs = (Proof(claim, source, _expected(claim, case)) for claim, source in zip(sent, seen, strict=True))
-    return ProvedTable(ruleset.source, str(case.backend), corrected, tuple(proofs))
+    return ProvedTable(case.source, case.program, corrected, tuple(proofs))
 
 
 def _block(table: Table) -> str:
     return "\n".join([*table.lines[table.start : table.stop + 1], ""])
 
 
-def _expected(claim: Claim, case: _Case) -> tuple[str, ...]:
+def _expected(claim: Claim, case: Case) -> tuple[str, ...]:
     """The addresses a rewritten packet can have; empty where natfix does not know the device's."""
     if claim.fate is not Fate.SOURCE_NAT:
         return ()
@@ -158,9 +146,10 @@ def _expected(claim: Claim, case: _Case) -> tuple[str, ...]:
         return (claim.source,)
     if claim.rule is None or claim.rule.target != "MASQUERADE":
         return ()
-    own = case.addresses.get(claim.packet.out_interface, ())
-    version = 4 if case.subject.family is Family.IPV4 else 6
-    return tuple(each.partition("/")[0] for each in own if (":" in each) is (version == 6))  # noqa: PLR2004
+    own = map(ip_interface, case.addresses.get(claim.packet.out_interface, ()))
+    # Where the device has none the kernel takes one of another device.
+    seen = Interface(claim.packet.out_interface, addresses=tuple(own)).seen_elsewhere(case.backend.family)
+    return tuple(str(each.ip) for each in seen)
 
 
 def _stand_ins(tables: Sequence[Table], ipsets: str) -> dict[str, str]:

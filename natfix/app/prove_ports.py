@@ -16,10 +16,12 @@ class Trial:
 
     Attributes:
         backend: which iptables loads them.
-        rules: whole tables, as iptables-save prints them.
+        rules: whole tables, as iptables-save prints them; empty for none.
         packets: in the order they are sent; each has the names of the devices it comes in and leaves by.
         addresses: for devices their addresses with prefixes; one that a packet leaves by gets one where none is given.
         ipsets: what ``ipset save`` printed; the rules may refer to no other sets.
+        native: tables of nft's own, as ``nft -j -f`` reads them; empty for none.
+        devices: further devices that have to be there, as rules of these tables know them by their numbers.
     """
 
     backend: Backend
@@ -27,6 +29,8 @@ class Trial:
     packets: tuple[Packet, ...]
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ipsets: str = ""
+    native: bytes = b""
+    devices: tuple[str, ...] = ()
 
 
 class Judge(Protocol):

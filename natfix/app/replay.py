@@ -42,7 +42,7 @@ class CollectedHost:
     source: str
 
     def stores(self) -> tuple[RulesetStore, ...]:
-        """The nat tables of the host.
+        """The backends of the host whose tables decide about addresses.
 
         Raises:
             NatfixError: as the host refused.
@@ -79,7 +79,7 @@ class CollectedHost:
     def whole(self, cidrs: Sequence[str]) -> WholeHost:
         """Everything that a check asks; *cidrs* are what the user says of the cluster."""
         return WholeHost(
-            stores=self.stores(),
+            stores=[store for store in self.stores() if self._holds_nat(store.backend)],
             guards=self.guards(),
             filters=_Filters(self),
             native=self.native,
@@ -96,6 +96,11 @@ class CollectedHost:
     def _switches(self) -> Mapping[str, bool]:
         self.want("daemon")
         return self.collected.facts.daemon
+
+    def _holds_nat(self, backend: Backend) -> bool:
+        """Whether there was a nat table, and not only one that marks packets for those of others."""
+        said = next(each for each in self.collected.rulesets if each.backend == backend)
+        return said.save is None or "*nat" in said.save.split("\n")
 
     def want(self, part: str) -> None:
         """Refuse as the host did, when it did."""
@@ -157,11 +162,14 @@ def prove_collected(
         NatfixError: as the host refused, or the kernel cannot be asked.
     """
     from natfix.app.prove import prove_host  # noqa: PLC0415
+    from natfix.app.prove_cases import native_tables  # noqa: PLC0415
 
-    stores = host.stores()
-    found = remembered_cluster(cidrs, host.collected.clusters, [store.backend.family for store in stores])
+    stores, tables = host.stores(), host.native.read()
+    native = native_tables([(tables, "nft")] if tables else [])
+    families = tuple(Family) if native.objects else [store.backend.family for store in stores]
+    found = remembered_cluster(cidrs, host.collected.clusters, families)
     listed = ipsets or host.ipsets.read() or ""
-    result = prove_host(stores, found, host.links, catalogue, judge=judge, ipsets=listed)
+    result = prove_host(stores, found, host.links, catalogue, judge=judge, ipsets=listed, native=native)
     return replace(result, tables=tuple(replace(each, source=f"{host.source}: {each.source}") for each in result.tables))
 
 

@@ -9,12 +9,12 @@ from typing import Final
 
 from natfix.app.ports import Interface, Links, Route, RulesetStore
 from natfix.errors import UsageError
-from natfix.nft import BaseChain, NftRuleset
+from natfix.nft import NftRuleset
 from natfix.packets import Intervals, Names, PacketSet
 from natfix.packets.bits import Bits
 from natfix.packets.ipset import IpSets
 from natfix.packets.packetset import ANY_PORT, ANY_PROTOCOL, PORTED, PROTOCOLS
-from natfix.packets.trace import OUT, THROUGH, Place, follow, in_order, passed
+from natfix.packets.trace import OUT, THROUGH, follow, in_order, passed
 from natfix.report.trace import Traced
 from natfix.ruleset import Family, Network, Ruleset, Table, family_of, parse, parse_network
 from natfix.ruleset.addresses import has_host_bits
@@ -165,7 +165,7 @@ def _traced(
     family = family_of(wanted.source)
     way = OUT if wanted.local else THROUGH
     tables = [(ruleset.source, table) for ruleset in rulesets for table in _tables(ruleset, family)]
-    own = [_place(base) for nft in native for base in nft.chains if base.table.family is family]
+    own = [base.place for nft in native for base in nft.chains if base.table.family is family]
     sources = (*(ruleset.source for ruleset in rulesets), *(nft.source for nft in native))
     if not tables and not own:
         names = ", ".join(sources) or "this host"
@@ -173,21 +173,13 @@ def _traced(
     notes: list[str] = []
     packets = _packets(wanted, *network, notes)
     trace = follow(in_order([*passed(tables, way), *own], way), packets, ipsets=ipsets)
-    addresses = {each.name: str(each.addresses[0].ip) for each in network[0] if _of(each, family)}
+    addresses = {each.name: str(seen[0].ip) for each in network[0] if (seen := each.seen_elsewhere(family))}
     return Traced(packets, trace, sources, tuple(notes), addresses)
-
-
-def _place(base: BaseChain) -> Place:
-    return Place(base.table, base.chain, base.origin, base.hook, base.priority, base.ipsets)
 
 
 def _tables(ruleset: Ruleset, family: Family) -> Iterable[Table]:
     names = dict.fromkeys(table.name for table in ruleset.tables)
     return [table for name in names if (table := ruleset.table(name, family)) is not None]
-
-
-def _of(interface: Interface, family: Family) -> bool:
-    return bool(interface.addresses) and interface.addresses[0].version == family
 
 
 def _packets(wanted: Asked, interfaces: Sequence[Interface], routes: Sequence[Route], notes: list[str]) -> PacketSet:

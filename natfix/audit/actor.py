@@ -36,9 +36,13 @@ _CHAINS = (
     ("WEAVE", "weave"),
     ("cali-", "calico"),
     # Their names in nft's own tables.
+    ("guest_nat", "libvirt"),
     ("masq_checks", "cni"),
+    ("nat-cali-", "calico"),
     ("nat_POST_", "firewalld"),
     ("nv_", "netavark"),
+    ("postrtg", "flannel"),
+    ("pstrt.", "lxd"),
     ("ts-", "tailscale"),
 )
 _COMMENTS = (
@@ -48,7 +52,10 @@ _COMMENTS = (
     ("ip-masq-agent:", "ip-masq-agent"),
     ("kubenet:", "kubenet"),
 )
+# Docker 29 has chains for each bridge, and a rule in them that names it.
+_DOCKER_OUT = "nat-postrouting-out__"
 _MULTICAST = "224.0.0.0/4"
+_DOCKERS_OWN = frozenset({"docker0", "docker_gwbridge"})
 _DOCKER_ID = 12  # Hexadecimal digits of a network's id in the name of its bridge.
 
 
@@ -68,7 +75,9 @@ def actor_of(path: Sequence[Rule]) -> str:
 
 def _by_shape(rule: Rule) -> str:
     bridge, destination = bridge_of(rule), rule.destination
-    if bridge in {"docker0", "docker_gwbridge"}:
+    if rule.chain.startswith(_DOCKER_OUT) and bridge not in _DOCKERS_OWN:
+        return "docker-network"
+    if bridge in _DOCKERS_OWN:
         return "docker" if bridge == "docker0" else "docker-swarm"
     if bridge.startswith("br-") and len(bridge) == len("br-") + _DOCKER_ID and set(bridge[3:]) <= set(string.hexdigits):
         return "docker-network"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from natfix.audit.subject import Locality, Subject
-from natfix.packets import Fate, Names, Packet, PacketSet, witness
+from natfix.packets import Fate, Intervals, Names, Packet, PacketSet, witness
 from natfix.packets.ipset import IpSets
-from natfix.packets.trace import THROUGH, End, follow, passed
+from natfix.packets.trace import THROUGH, End, Place, follow, in_order, passed
 from natfix.ruleset import Rule, Table
 
 # What decides about addresses; the tables filter and security only let packets through or not.
@@ -37,37 +37,51 @@ class Claim:
     doubts: tuple[str, ...] = ()
 
 
-def claims(subject: Subject, tables: Sequence[tuple[str, Table]], *, ipsets: IpSets | None = None) -> tuple[Claim, ...]:
+def claims(
+    subjects: Sequence[Subject],
+    tables: Sequence[tuple[str, Table]],
+    *,
+    native: Iterable[Place] = (),
+    ipsets: IpSets | None = None,
+) -> tuple[Claim, ...]:
     """Say for each kind of packet between the containers of the cluster what becomes of it.
 
     Args:
-        subject: whose container subnets, cluster and devices they are.
+        subjects: whose container subnets, cluster and devices they are; of one family.
         tables: the tables of the family, each with its origin.
+        native: chains of nft's own, which are asked by their priorities among those of the tables.
         ipsets: the host's sets.
 
     Returns:
         One claim for each part of the packets that the rules tell apart; those whose destination is rewritten are left out,
         as they end elsewhere.
     """
-    places = tuple(passed(tables, [way for way in THROUGH if way[0] in TABLES]))
+    places = in_order([*passed(tables, [way for way in THROUGH if way[0] in TABLES]), *native], THROUGH)
+    here = Intervals.networks(network for each in _localities(subjects) for network in each[1].networks)
     found: dict[Packet, Claim] = {}
-    for locality in subject.localities:
+    for subject, locality in _localities(subjects):
         packets = subject.protected(locality)
         if packets is None:
             continue
         coming = packets.having("in_interface", Names(locality.bridge or _PODS))
         for end in follow(places, coming, ipsets=ipsets).ends:
-            for claim in _claimed(end, coming, locality, subject):
+            for claim in _claimed(end, coming, locality, here, subject.devices):
                 found.setdefault(claim.packet, claim)
     return tuple(found.values())
 
 
-def _claimed(end: End, coming: PacketSet, locality: Locality, subject: Subject) -> Iterator[Claim]:
+def _localities(subjects: Sequence[Subject]) -> list[tuple[Subject, Locality]]:
+    """The container subnets, those that several tables speak of once."""
+    found = {locality: subject for subject in reversed(subjects) for locality in reversed(subject.localities)}
+    return [(subject, locality) for locality, subject in reversed(found.items())]
+
+
+def _claimed(end: End, coming: PacketSet, locality: Locality, here: Intervals, devices: Iterable[str]) -> Iterator[Claim]:
     if not end.packets.destination <= coming.destination:
         return
-    remote = end.packets.destination - subject.local_addresses
+    remote = end.packets.destination - here
     packets = end.packets.having("destination", remote) if remote else end.packets
-    packet = replace(witness(packets, devices=(*subject.devices, *_UPLINKS), near=locality.addresses), mark=0)
+    packet = replace(witness(packets, devices=(*devices, *_UPLINKS), near=locality.addresses), mark=0)
     yield Claim(packet, end.fate, _named(end.rule), end.rule, end.doubts)
 
 

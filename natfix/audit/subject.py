@@ -171,11 +171,20 @@ class Subject:
         """Sources named in the rules; those that name their bridge first, then the widest first."""
         named: list[tuple[str, Network]] = []
         for rule in self.rules:
-            network = rule.network("source")
             bridge = bridge_of(rule)
-            if network is not None and self._may_hang_on(bridge, network) and not self.is_stale(rule):
-                named.append((bridge, network))
+            if not self.is_stale(rule):
+                named += [(bridge, each) for each in self._sources_of(rule) if self._may_hang_on(bridge, each)]
         return iter(sorted(named, key=lambda each: (not each[0], each[1].prefixlen)))
+
+    def _sources_of(self, rule: Rule) -> Iterator[Network]:
+        """The networks that a rule names as sources, those of its sets included."""
+        network = rule.network("source")
+        if network is not None:
+            yield network
+        for option in rule.options:
+            if option.name == "match-set" and not option.negated and option.values[1:] == ("src",):
+                known = self.ipsets.get(option.values[0])
+                yield from known.networks if known is not None else ()
 
     def is_stale(self, rule: Rule) -> bool:
         """Whether *rule* ties a source to a bridge that, on this host, is not there or has other subnets."""

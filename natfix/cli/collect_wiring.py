@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from natfix.cli.wiring import all_clusters, find_nat_tables
+from natfix.cli.wiring import all_clusters, all_tables
 
 if TYPE_CHECKING:
     from natfix.app.collected import Collected
@@ -35,7 +35,7 @@ def collect(cidrs: Sequence[str], *, named: bool) -> Collected:
     from natfix.host.validate import validate  # noqa: PLC0415
 
     sources = Sources(
-        stores=find_nat_tables,
+        stores=all_tables,
         clusters=lambda: all_clusters(cidrs),
         filters=HostFilters(),
         native=HostNftListing(),

@@ -14,7 +14,10 @@ from natfix.errors import EXIT_FOUND, EXIT_OK
 def prove(
     source: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SOURCE]...", help="iptables-save texts; - is standard input. Without any: this host."),
+        typer.Argument(
+            metavar="[SOURCE]...",
+            help="iptables-save texts, nft listings, files of natfix collect; - is standard input. Without any: this host.",
+        ),
     ] = None,
     cluster_cidr: options.ClusterCidr = None,
     legacy: Annotated[bool, typer.Option("--legacy", help="Load texts with iptables-legacy instead of iptables-nft.")] = False,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from natfix.app.cluster import Cluster
+    from natfix.app.ports import Variant
     from natfix.app.replay import CollectedHost
     from natfix.app.trace import Asked
     from natfix.audit import Catalogue
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from natfix.report.model import CheckResult
     from natfix.report.proof import ProofResult
     from natfix.report.trace import Traced
-    from natfix.ruleset import Ruleset
 
 Form: TypeAlias = Literal["save", "nft", "collected"]
 
@@ -117,25 +117,23 @@ def prove(
     """Ask the kernel about the named sources."""
     from natfix.app.cluster import told_cluster  # noqa: PLC0415
     from natfix.app.prove import prove_texts  # noqa: PLC0415
+    from natfix.app.prove_cases import native_tables  # noqa: PLC0415
     from natfix.host.files import HostFiles  # noqa: PLC0415
     from natfix.host.judge.kernel import KernelJudge  # noqa: PLC0415
     from natfix.report.proof import joined  # noqa: PLC0415
     from natfix.ruleset import parse  # noqa: PLC0415
 
     given, kinds, judge = _text(ipsets) if ipsets else "", catalogue(rules), KernelJudge()
-    texts: list[Ruleset] = []
-    hosts: list[CollectedHost] = []
-    for data, name in map(_read, sources):
-        if form_of(data, name) == "collected":
-            hosts.append(_host(data, name))
-        else:
-            texts.append(parse(data, name))
+    read = [(form_of(data, name), data, name) for data, name in map(_read, sources)]
+    texts = [parse(data, name) for form, data, name in read if form == "save"]
+    native = native_tables((data, name) for form, data, name in read if form == "nft")
+    variant: Variant = "legacy" if legacy else "nft"
 
     def results() -> Iterator[ProofResult]:
-        if texts:
+        if any(form != "collected" for form, _, _ in read):
             found = told_cluster(cidrs, HostFiles())
-            yield prove_texts(texts, found, kinds, judge=judge, variant="legacy" if legacy else "nft", ipsets=given)
-        for host in hosts:
+            yield prove_texts(texts, found, kinds, judge=judge, variant=variant, ipsets=given, native=native)
+        for host in (_host(data, name) for form, data, name in read if form == "collected"):
             from natfix.app.replay import prove_collected  # noqa: PLC0415
 
             yield prove_collected(host, cidrs, kinds, judge=judge, ipsets=given)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from natfix.app.units import Units
     from natfix.audit import Catalogue
     from natfix.report.changes import Status
+    from natfix.host.iptables import Stores
     from natfix.report.model import CheckResult
     from natfix.report.proof import ProofResult
     from natfix.report.trace import Traced
@@ -135,7 +136,7 @@ def trace(asked: Asked, sources: Sequence[str], ipsets: str | None) -> Traced:
     tables = HostNftListing().read()
     native = [parse_nft(tables, "nft")] if tables else []
     sets = parse_ipsets(listed, ipsets or "ipset save") if listed else None
-    return trace_host(asked, _stores(0), HostLinks(), sets, native)
+    return trace_host(asked, all_tables(), HostLinks(), sets, native)
 
 
 def prove(
@@ -147,14 +148,19 @@ def prove(
 
         return text_wiring.prove(sources, cidrs, rules, legacy=legacy, ipsets=ipsets)
     from natfix.app.prove import prove_host  # noqa: PLC0415
+    from natfix.app.prove_cases import native_tables  # noqa: PLC0415
     from natfix.host.ipsets import HostIpSets  # noqa: PLC0415
     from natfix.host.judge.kernel import KernelJudge  # noqa: PLC0415
     from natfix.host.links import HostLinks  # noqa: PLC0415
+    from natfix.host.nft_listing import HostNftListing  # noqa: PLC0415
 
-    stores = _stores(0)
+    stores = all_tables()
+    tables = HostNftListing().read()
+    native = native_tables([(tables, "nft")] if tables else [])
+    found = all_clusters(cidrs) if native.objects else clusters(cidrs, stores)
     given = read_file(ipsets).decode("utf-8", "surrogateescape") if ipsets else ""
     listed = given or HostIpSets().read() or ""
-    return prove_host(stores, clusters(cidrs, stores), HostLinks(), catalogue(rules), judge=KernelJudge(), ipsets=listed)
+    return prove_host(stores, found, HostLinks(), catalogue(rules), judge=KernelJudge(), ipsets=listed, native=native)
 
 
 def read_file(path: str, *, hint: str | None = None) -> bytes:
@@ -350,20 +356,18 @@ def data_plane() -> DataPlane:
     return HostDataPlane()
 
 
-def find_nat_tables() -> tuple[RulesetStore, ...]:
-    """The nat tables of this host that hold rules, to be read.
+def all_tables() -> tuple[RulesetStore, ...]:
+    """The backends of this host whose tables decide about addresses: those with a nat table, and those that mark packets.
 
     Raises:
         HostError: there is one that cannot be read, or no iptables.
     """
-    return _stores(0)
+    return (*_stores(0), *_found(0).marking)
 
 
 def _stores(wait: int) -> tuple[RulesetStore, ...]:
     """The nat tables of this host that hold rules, legacy ones through python-iptables where it can."""
-    from natfix.host.iptables import find_stores  # noqa: PLC0415
-
-    found = find_stores(wait)
+    found = _found(wait)
     if found.unreadable:
         names = ", ".join(map(str, found.unreadable))
         raise HostError(
@@ -377,6 +381,12 @@ def _stores(wait: int) -> tuple[RulesetStore, ...]:
     from natfix.host.libiptc import LibiptcStore  # noqa: PLC0415
 
     return tuple(LibiptcStore(store) if store.backend.variant == "legacy" else store for store in found.active)
+
+
+def _found(wait: int) -> Stores:
+    from natfix.host.iptables import find_stores  # noqa: PLC0415
+
+    return find_stores(wait)
 
 
 def _undo_command(change: str, seconds: float) -> list[str]:

@@ -16,7 +16,7 @@ from itertools import product
 from natfix.app.ports import Backend, Variant
 from natfix.errors import HostError
 from natfix.host.installed import Tools, installed
-from natfix.host.listing import as_text, dump, holds_nat, read_chains
+from natfix.host.listing import as_text, dump, holds_any, holds_nat, read_chains
 from natfix.host.outcomes import refused_commit, refused_rehearsal
 from natfix.host.programs import missing, run
 from natfix.host.scratch import NoScratchError, run_in_scratch, stand_in
@@ -109,12 +109,14 @@ class Stores:
     Attributes:
         usable: the stores of every backend whose programs are installed; nft before legacy, IPv4 before IPv6.
         active: those of them whose nat table is in the kernel.
+        marking: those of which only tables are in the kernel that can mark packets for the nat tables of others.
         unreadable: backends whose nat table is in the kernel and whose programs are not installed.
     """
 
     usable: tuple[IptablesStore, ...]
     active: tuple[IptablesStore, ...]
     unreadable: tuple[Backend, ...]
+    marking: tuple[IptablesStore, ...] = ()
 
 
 def find_stores(wait: int = 5, lock: str = XTABLES_LOCK) -> Stores:
@@ -131,6 +133,9 @@ def find_stores(wait: int = 5, lock: str = XTABLES_LOCK) -> Stores:
         usable=tuple(stores.values()),
         active=tuple(stores[backend] for backend in held if backend in stores),
         unreadable=tuple(backend for backend in held if backend not in stores),
+        marking=tuple(
+            store for backend, store in stores.items() if backend not in held and holds_any(backend, ("raw", "mangle"))
+        ),
     )
 
 

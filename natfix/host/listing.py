@@ -27,10 +27,15 @@ def holds_nat(backend: Backend) -> bool:
     Raises:
         HostError: no rights.
     """
+    return holds_any(backend, ("nat",))
+
+
+def holds_any(backend: Backend, tables: Sequence[str]) -> bool:
+    """Tell whether the kernel has one of *tables* of this backend, as holds_nat does."""
     if backend.variant == "legacy":
-        return "nat" in legacy_tables(backend.family)
+        return not set(tables).isdisjoint(legacy_tables(backend.family))
     with Nfnetlink() as kernel:
-        return has_table(kernel, backend.family, "nat")
+        return any(has_table(kernel, backend.family, table) for table in tables)
 
 
 def read_chains(backend: Backend, tools: Tools) -> Sequence[Chain]:

@@ -43,13 +43,13 @@ class HostNftListing(NftListing):
 
 def _names() -> list[tuple[str, str]]:
     with Nfnetlink() as kernel:
-        found = [
+        # In the order in which they came, which decides where priorities do not.
+        return [
             (family, name)
             for family, number in _FAMILIES.items()
             for table in kernel.dump(NF_TABLES, _GETTABLE, number) or ()
             if (name := _name(table)) and not (family != "inet" and name in _IPTABLES)
         ]
-    return sorted(found)
 
 
 def _name(table: bytes) -> str:

@@ -15,6 +15,7 @@ from natfix.nft.sets import UnknownError, bare_element
 from natfix.nft.spelling import spelled, statement
 from natfix.nft.statements import effect, translation, verdict
 from natfix.packets.ipset import IpSet
+from natfix.packets.trace import Place
 from natfix.ruleset import Family, Rule, Table
 
 _FAMILIES: Final = {"ip": (Family.IPV4,), "ip6": (Family.IPV6,), "inet": (Family.IPV4, Family.IPV6)}
@@ -46,6 +47,11 @@ class BaseChain:
     ipsets: Mapping[str, IpSet] = field(default_factory=dict)
 
     @property
+    def place(self) -> Place:
+        """The chain as packets come to it on their way."""
+        return Place(self.table, self.chain, self.origin, self.hook, self.priority, self.ipsets)
+
+    @property
     def hooked(self) -> Table:
         """The table with this chain under the name of its hook, as iptables calls a chain that the kernel calls."""
         chain = self.table.chain(self.chain)
@@ -62,7 +68,8 @@ class NftRuleset:
 
     Attributes:
         source: the text they come from.
-        chains: the base chains of tables that are not iptables', in the order of their priorities.
+        chains: the base chains of tables that are not iptables', in the order of their priorities; of those with one priority
+            the kernel asks first what came last (nf_hook_entries_grow), and nft lists tables as they came.
     """
 
     source: str
@@ -91,7 +98,9 @@ def parse_nft(data: bytes, source: str) -> NftRuleset:
         ) from error
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise RulesetSyntaxError(f"this JSON is not what nft prints: {error!r}", source=source, line=1, hint=_HINT) from error
-    return NftRuleset(source, tuple(sorted(chains, key=lambda chain: chain.priority)))
+    came = {(each.origin, each.chain): place for place, each in enumerate(chains)}
+    asked = sorted(chains, key=lambda each: (each.priority, -came[each.origin, each.chain]))
+    return NftRuleset(source, tuple(asked))
 
 
 @dataclass

@@ -6,6 +6,7 @@ What a set holds is what it held when it was listed; entries that time out count
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -14,7 +15,7 @@ from typing import TypeAlias
 from natfix.errors import RulesetSyntaxError
 from natfix.packets.intervals import Intervals
 from natfix.packets.packetset import PORTED, PROTOCOLS, PacketSet
-from natfix.ruleset import Family, parse_network
+from natfix.ruleset import Family, Network, parse_network
 
 Parts: TypeAlias = tuple[tuple[PacketSet, ...], tuple[PacketSet, ...]]
 IpSets: TypeAlias = Mapping[str, "IpSet"]
@@ -55,6 +56,14 @@ class IpSet:
     family: Family | None
     entries: tuple[Entry, ...] = ()
     bent: bool = False
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """Those that a set of networks names; no single addresses, no ranges, none where an entry means something else."""
+        if len(self.dimensions) != 1 or self.dimensions[0] not in _ADDRESSES or self.bent:
+            return ()
+        named = (each.values[0] for each in self.entries if not each.nomatch)
+        return tuple(parse_network(text) for text in itertools.islice((text for text in named if "/" in text), _MOST_BOXES))
 
 
 class _Unreadable(Exception):  # noqa: N818  (no error: natfix then says "either")

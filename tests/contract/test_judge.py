@@ -1,5 +1,6 @@
 """Judge: its twin, which is natfix's own walk, and the kernel, nft and legacy, of both families."""
 
+import json
 from ipaddress import ip_address
 
 import pytest
@@ -96,6 +97,20 @@ def test_marks_of_other_tables_count(judge: Judge, backend: Backend) -> None:
     mangle = "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i docker0 -j MARK --set-xmark 0x4000/0x4000\nCOMMIT\n"
     rules = mangle + nat(f"-A POSTROUTING -m mark --mark 0x4000/0x4000 -j SNAT --to-source {gone}")
     assert list(judge.judge(Trial(backend, rules, (packet(backend),)))) == [gone]
+
+
+def test_tables_of_nft_are_asked_beside_those_of_iptables(judge: Judge, backend: Backend) -> None:
+    family = "ip" if backend.family is Family.IPV4 else "ip6"
+    gone = "192.0.2.99" if backend.family is Family.IPV4 else "2001:db8::99"
+    table = {"family": family, "name": "own"}
+    chain = {"family": family, "table": "own", "name": "post", "type": "nat", "hook": "postrouting", "prio": 90}
+    by_number = {"match": {"op": "==", "left": {"meta": {"key": "oif"}}, "right": "eth1"}}
+    rule = {"family": family, "table": "own", "chain": "post", "expr": [by_number, {"snat": {"addr": gone}}]}
+    native = json.dumps({"nftables": [{"table": table}, {"chain": {**chain, "policy": "accept"}}, {"rule": rule}]}).encode()
+    own = POD[backend.family]
+    for rules in (nat("-A POSTROUTING -o eth0 -j ACCEPT"), ""):
+        packets = (packet(backend), packet(backend, way=("docker0", "eth1")))
+        assert list(judge.judge(Trial(backend, rules, packets, native=native, devices=("eth1",)))) == [own, gone]
 
 
 def test_sets_are_there(judge: Judge, backend: Backend) -> None:

@@ -57,10 +57,13 @@ def main() -> None:
 def hold(trial: Mapping[str, Any]) -> list[str | None]:
     """Lay the ground, load the rules, send the packets one after the other."""
     packets = [_packet(each) for each in trial["packets"]]
-    cables = _lay(packets, trial["addresses"])
+    cables = _lay([*_devices(packets), *trial["devices"]], trial["addresses"])
     if trial["ipsets"]:
         _must("ipset", "restore", data=trial["ipsets"])
-    _load(trial["program"], trial["rules"])
+    if trial["native"]:
+        _load("nft", trial["native"], "-j", "-f", "-")
+    if trial["rules"]:
+        _load(trial["program"], trial["rules"])
     with ExitStack() as open_ends:
         ends = {device: open_ends.enter_context(_end(cable)) for device, cable in cables.items()}
         return [_send(packet, number, ends) for number, packet in enumerate(packets)]
@@ -70,7 +73,7 @@ def _packet(words: Mapping[str, Any]) -> Packet:
     return Packet(**{**words, "source": ip_address(words["source"]), "destination": ip_address(words["destination"])})
 
 
-def _lay(packets: Sequence[Packet], addresses: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def _lay(devices: Sequence[str], addresses: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Make a cable for each device; gives for each device the name of the cable's other end."""
     for name, value in _SETTINGS.items():
         try:
@@ -79,7 +82,7 @@ def _lay(packets: Sequence[Packet], addresses: Mapping[str, Sequence[str]]) -> d
             raise HostError(f"a namespace cannot be made to forward: {name}: {error.strerror}") from error
     _must("ip", "link", "set", "lo", "up")
     cables = {}
-    for number, device in enumerate(dict.fromkeys(_devices(packets))):
+    for number, device in enumerate(dict.fromkeys(devices)):
         cables[device] = f"natfix-end{number}"
         _must("ip", "link", "add", device, "address", _MAC.hex(":"), "type", "veth", "peer", "name", cables[device])
         for end in (device, cables[device]):
@@ -98,11 +101,11 @@ def _devices(packets: Sequence[Packet]) -> Iterator[str]:
         yield packet.out_interface
 
 
-def _load(program: str, rules: str) -> None:
+def _load(program: str, rules: str, *options: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         # Another namespace, another xtables: the host's lock need not be held, and may be out of reach.
         environment = {"XTABLES_LOCKFILE": f"{folder}/xtables.lock"}
-        done = run(program, data=rules.encode("utf-8", "surrogateescape"), environment=environment)
+        done = run(program, *options, data=rules.encode("utf-8", "surrogateescape"), environment=environment)
     if done.code:
         raise HostError(f"the rules cannot be loaded here: {done}: {done.complaint}")
 

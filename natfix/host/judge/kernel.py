@@ -21,7 +21,8 @@ class KernelJudge(Judge):
     def judge(self, trial: Trial) -> Sequence[str | None]:
         """Hold the trial in a process that has a network namespace to itself, and is gone with it."""
         program = f"{trial.backend}-restore"
-        for needed in (program, "ip", *(["ipset"] if trial.ipsets else [])):
+        programs = {program: bool(trial.rules), "ip": True, "ipset": bool(trial.ipsets), "nft": bool(trial.native)}
+        for needed in (name for name, is_needed in programs.items() if is_needed):
             if find(needed) is None:
                 raise missing(needed)
         words = json.dumps(_document(trial, program))
@@ -42,6 +43,8 @@ def _document(trial: Trial, program: str) -> Mapping[str, Any]:
         "rules": trial.rules,
         "ipsets": trial.ipsets,
         "addresses": dict(trial.addresses),
+        "native": trial.native.decode("utf-8", "surrogateescape"),
+        "devices": list(trial.devices),
         "packets": [_packet(each) for each in trial.packets],
     }
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from natfix.app.prove_ports import Judge, Trial
 from natfix.errors import HostError, RulesetSyntaxError
+from natfix.nft import parse_nft
 from natfix.packets import Fate, Intervals, Names, Packet, PacketSet
 from natfix.packets.ipset import parse_ipsets
 from natfix.packets.packetset import ANY_PORT, PROTOCOLS
-from natfix.packets.trace import THROUGH, End, follow, passed
+from natfix.packets.trace import THROUGH, End, follow, in_order, passed
 from natfix.ruleset import Family, parse
 
 _SPARE = {Family.IPV4: "192.0.2.1", Family.IPV6: "2001:db8::1"}
@@ -35,11 +36,13 @@ class MemoryJudge(Judge):
         self.trials.append(trial)
         family = trial.backend.family
         try:
-            tables = [("trial", table) for table in parse(trial.rules.encode(), "trial", family).tables]
+            tables = [("trial", table) for table in parse(trial.rules.encode(), "trial", family).tables] if trial.rules else []
         except RulesetSyntaxError as error:
             raise HostError(f"the rules cannot be loaded here: {error.message}") from error
         sets = parse_ipsets(trial.ipsets, "ipsets")
-        places = tuple(passed(tables, THROUGH))
+        bases = parse_nft(trial.native, "trial").chains if trial.native else ()
+        native = [base.place for base in bases if base.table.family is family]
+        places = in_order([*passed(tables, THROUGH), *native], THROUGH)
         if self.contrary:
             return [str(packet.source) for packet in trial.packets]
         return [_seen(follow(places, _single(packet), ipsets=sets).ends[0], packet, trial) for packet in trial.packets]

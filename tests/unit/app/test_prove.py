@@ -1,18 +1,21 @@
 """natfix/app/prove.py: which packets the kernel is asked about, and with what rules."""
 
+import json
 from ipaddress import ip_interface
 
 import pytest
 
 from natfix.app.ports import Interface, Variant
 from natfix.app.prove import prove_host, prove_texts
+from natfix.app.prove_cases import NativeTables, native_tables
 from natfix.errors import UsageError
 from natfix.host.memory.judge import MemoryJudge
 from natfix.host.memory.network import MemoryLinks
 from natfix.host.memory.rulesets import MemoryRulesetStore
+from natfix.packets import Fate
 from natfix.report.proof import ProofResult
 from natfix.ruleset import parse
-from tests.unit.app.twins import BROAD, CATALOGUE, CLUSTER4, CLUSTER6, LEGACY4, NFT4, nat
+from tests.unit.app.twins import BROAD, CATALOGUE, CLUSTER4, CLUSTER6, LEGACY4, NFT4, NFT6, nat
 
 LINKS = MemoryLinks(
     (
@@ -90,6 +93,69 @@ def test_this_host_is_tried_with_its_own_addresses() -> None:
     (proof,) = found.tables[0].proofs
     assert (proof.expected, proof.seen) == (("10.4.7.21",), "10.4.7.21")
     assert found.holds
+
+
+DOCKER29 = json.dumps(
+    {
+        "nftables": [
+            {"table": {"family": "ip", "name": "docker-bridges"}},
+            {
+                "chain": {
+                    "family": "ip", "table": "docker-bridges", "name": "post",
+                    "type": "nat", "hook": "postrouting", "prio": 100, "policy": "accept",
+                }
+            },
+            {
+                "rule": {
+                    "family": "ip", "table": "docker-bridges", "chain": "post", "handle": 4,
+                    "expr": [
+                        {
+                            "match": {
+                                "op": "==",
+                                "left": {"payload": {"protocol": "ip", "field": "saddr"}},
+                                "right": {"prefix": {"addr": "172.7.21.0", "len": 24}},
+                            }
+                        },
+                        {"match": {"op": "!=", "left": {"meta": {"key": "oif"}}, "right": "docker0"}},
+                        {"masquerade": None},
+                    ],
+                }
+            },
+        ]
+    }
+).encode()  # fmt: skip
+FILTERS = b'{"nftables": [{"table": {"family": "inet", "name": "fw"}}]}'
+
+
+def test_tables_of_nft_are_tried_beside_each_ruleset() -> None:
+    judge, ruleset = MemoryJudge(), parse(nat("-d 172.7.30.0/24 -j ACCEPT").encode(), "dump.save")
+    native = native_tables([(DOCKER29, "ruleset.json")])
+    found = prove_texts([ruleset], (CLUSTER4, CLUSTER6), CATALOGUE, judge=judge, native=native)
+    (table,) = found.tables
+    assert (table.source, table.backend) == ("dump.save and table ip docker-bridges", "iptables-nft and nft")
+    # ACCEPT of one table leads to the next.
+    assert [(proof.claim.fate, proof.verdict) for proof in table.proofs] == [(Fate.SOURCE_NAT, "agrees")] * 2
+    assert judge.trials[0].devices == ("docker0",)
+
+
+def test_tables_of_nft_are_tried_alone_where_there_is_no_other() -> None:
+    judge, native = MemoryJudge(), native_tables([(DOCKER29, "nft"), (FILTERS, "nft")])
+    (text,) = prove_texts([], (CLUSTER4, CLUSTER6), CATALOGUE, judge=judge, native=native).tables
+    (host,) = prove_host([], (CLUSTER4, CLUSTER6), LINKS, CATALOGUE, judge=judge, native=native).tables
+    assert (text.source, text.backend) == (host.source, host.backend) == ("table ip docker-bridges", "nft")
+    assert ([proof.seen for proof in text.proofs], [proof.seen for proof in host.proofs]) == (["192.0.2.1"], ["10.4.7.21"])
+    assert judge.trials[0].rules == ""
+    assert native_tables([(FILTERS, "nft")]) == NativeTables()
+    with pytest.raises(UsageError, match="no cluster CIDR is known for nft"):
+        prove_texts([], (), CATALOGUE, judge=judge, native=native)
+
+
+def test_an_address_that_no_other_host_can_see_is_none_that_masquerade_gives() -> None:
+    uplink = Interface("eth0", "", (ip_interface("fe80::1/64"), ip_interface("10.4.7.21/24")))
+    links = MemoryLinks((Interface("docker0", "bridge", (ip_interface("fd07:21::1/64"),)), uplink))
+    stores = [MemoryRulesetStore(NFT6, nat("-s fd07:21::/64 ! -o docker0 -j MASQUERADE"))]
+    found = prove_host(stores, (CLUSTER6,), links, CATALOGUE, judge=MemoryJudge())
+    assert [(proof.expected, proof.verdict) for proof in found.tables[0].proofs] == [((), "agrees")]
 
 
 def test_without_a_cluster_nobody_knows_which_packets_to_send() -> None:

@@ -20,7 +20,7 @@ def claimed(text: str, *clusters: str, sets: str = "") -> list[Claim]:
     table = ruleset.table("nat", Family.IPV4)
     assert table is not None
     subject = Subject(table, tuple(map(parse_network, clusters or ("172.7.0.0/16",))))
-    return list(claims(subject, [("dump", each) for each in ruleset.tables], ipsets=parse_ipsets(sets, "sets")))
+    return list(claims([subject], [("dump", each) for each in ruleset.tables], ipsets=parse_ipsets(sets, "sets")))
 
 
 def test_a_packet_between_two_hosts_is_claimed_with_its_devices() -> None:

@@ -1,5 +1,6 @@
 """natfix/audit/subject.py: the container subnets of a host, and the packets that must keep their source."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from natfix.audit import HostFacts
 from natfix.audit import subject as reading
 from natfix.audit.subject import Locality, bridge_of, excluded_destination
+from natfix.packets.ipset import parse_ipsets
 from natfix.ruleset import Family, Rule, parse, parse_network
 from tests.unit.audit.subjects import BROAD, CORRECTED, networks, ruleset, subject, subject_of
 
@@ -26,6 +28,17 @@ def test_a_subnet_of_the_cluster_that_a_rule_names_is_local() -> None:
 def test_sources_outside_of_the_cluster_the_cluster_itself_and_negated_ones_are_not() -> None:
     rules = ["-s 192.168.122.0/24 -j MASQUERADE", "-s 172.7.0.0/16 -j MASQUERADE", "! -s 172.7.21.0/24 -j MASQUERADE"]
     assert subject(*rules).localities == ()
+
+
+def test_subnets_that_stand_in_a_set_of_sources_are_local() -> None:
+    sets = parse_ipsets("create pools hash:net\nadd pools 172.7.21.0/24\nadd pools 192.168.0.0/16\n", "sets")
+
+    def found(spec: str) -> tuple[Locality, ...]:
+        return replace(subject(spec), ipsets=sets).localities
+
+    assert found("-m set --match-set pools src -j MASQUERADE") == (Locality(networks(["172.7.21.0/24"])),)
+    for spec in ("--match-set pools dst", "! --match-set pools src", "--match-set pools src,dst", "--match-set gone src"):
+        assert found(f"-m set {spec} -j MASQUERADE") == ()
 
 
 def test_a_network_that_lies_in_one_known_already_adds_nothing() -> None:

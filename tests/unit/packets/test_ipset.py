@@ -55,6 +55,12 @@ def test_what_ipset_save_prints_is_read() -> None:
     assert parse_ipsets("", "nothing") == {}
 
 
+def test_the_networks_that_a_set_names_are_told_where_it_is_one_of_networks() -> None:
+    assert SETS["pods"].networks == (ip_network("10.0.0.0/8"),)
+    assert [SETS[name].networks for name in ("ends", "both", "hosts")] == [(), (), ()]
+    assert IpSet("bent", ("net",), Family.IPV4, (Entry(("10.0.0.0/8",)),), bent=True).networks == ()
+
+
 @pytest.mark.parametrize("line", ["add nowhere 10.0.0.1", "create lonely", "destroy pods", "add pods"])
 def test_what_it_does_not_print_is_refused_with_its_place(line: str) -> None:
     with pytest.raises(RulesetSyntaxError, match="saved, line 3, column 1") as caught:
