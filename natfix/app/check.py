@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from natfix.app.cluster import Cluster
-from natfix.app.ports import Filters, Interface, IpSetListing, Links, NftListing, Route, RulesetStore
+from natfix.app.ports import Backend, Filters, Interface, IpSetListing, Links, NftListing, Route, RulesetStore
 from natfix.audit import AuditRule, HostFacts, Subject, Suppressions, audit
 from natfix.audit.facts import Route as RouteFact
 from natfix.audit.guard import Guard, guard_of
@@ -94,10 +94,31 @@ def look_at_host(  # noqa: PLR0913  (as judged, which says why)
     ipsets: IpSetListing | None = None,
     facts: HostFacts | None = None,
 ) -> list[Looked]:
-    """Read and audit the nat tables of this host, with what the guard keeps from them.
+    """Read and audit the nat tables of this host; see look_at_read.
+
+    Raises:
+        HostError: a table cannot be read.
+        UnsupportedError: a table holds what iptables cannot show.
+    """
+    read = [(store.backend, store.read()) for store in stores]
+    return look_at_read(read, clusters, links, catalogue, guards=guards, filters=filters, ipsets=ipsets, facts=facts)
+
+
+def look_at_read(  # noqa: PLR0913  (as judged, which says why)
+    read: Sequence[tuple[Backend, Ruleset]],
+    clusters: Sequence[Cluster],
+    links: Links,
+    catalogue: Sequence[AuditRule],
+    *,
+    guards: Sequence[Guard] = (),
+    filters: Filters | None = None,
+    ipsets: IpSetListing | None = None,
+    facts: HostFacts | None = None,
+) -> list[Looked]:
+    """Audit the nat tables of this host, with what the guard keeps from them.
 
     Args:
-        stores: where they are.
+        read: the tables.
         clusters: the cluster of each family.
         links: the host's interfaces and routes.
         catalogue: the audit rules.
@@ -107,12 +128,10 @@ def look_at_host(  # noqa: PLR0913  (as judged, which says why)
         facts: what is known beside tables, interfaces and routes.
 
     Raises:
-        HostError: a table cannot be read.
-        UnsupportedError: a table holds what iptables cannot show.
+        HostError: what stands beside the tables cannot be read.
     """
     interfaces, routes = links.interfaces(), links.routes()
     network = (interfaces, routes)
-    read = [(store.backend, store.read()) for store in stores]
     tables = [table for backend, ruleset in read if (table := ruleset.table("nat", backend.family)) is not None]
     sets = _sets(ipsets, [ruleset for _, ruleset in read])
     looked = []

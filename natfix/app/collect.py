@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from natfix.app.cluster import Cluster
 from natfix.app.collect_ports import Boot, KernelState
-from natfix.app.collected import ABSENT, GATHERED, RULESETS, Collected, CollectedRuleset, Missing
+from natfix.app.collected import ABSENT, GATHERED, RULESETS, UNSUPPORTED, Collected, CollectedRuleset, Missing
 from natfix.app.daemon import switches_of
 from natfix.app.docker_ports import Docker, DockerNetwork
 from natfix.app.facts import FactPorts, FactReading, LoadedFiles, devices_of
@@ -29,7 +29,7 @@ from natfix.app.ports import (
 )
 from natfix.audit import HostFacts
 from natfix.errors import HostError, NatfixError
-from natfix.ruleset import Ruleset
+from natfix.ruleset import Family, Ruleset
 
 Read = TypeVar("Read")
 
@@ -99,6 +99,7 @@ class _Gathering:
 
     sources: Sources
     missing: list[Missing] = field(default_factory=list)
+    unshown: set[Family] = field(default_factory=set)
 
     def tried(self, part: str, read: Callable[[], Read]) -> Read | None:
         try:
@@ -111,20 +112,24 @@ class _Gathering:
         return tuple(self._ruleset(store) for store in self.tried(RULESETS, self.sources.stores) or ())
 
     def _ruleset(self, store: RulesetStore) -> CollectedRuleset:
-        backend = store.backend
-        return CollectedRuleset(
+        backend, before = store.backend, len(self.missing)
+        found = CollectedRuleset(
             backend,
             nat=self.tried(f"{backend}: nat", lambda: _text(store.read())),
             filtering=self.tried(f"{backend}: filtering", lambda: _text(self.sources.filters.read(backend))),
             save=self.tried(f"{backend}: save", lambda: _timeless(store.dump())),
         )
+        # What iptables cannot show is nft's to tell.
+        if any(each.kind == UNSUPPORTED for each in self.missing[before:]) and backend.variant == "nft":
+            self.unshown.add(backend.family)
+        return found
 
     def links(self) -> tuple[tuple[Interface, ...], tuple[Route, ...]]:
         links = self.sources.links
         return self.tried("links", lambda: (tuple(links.interfaces()), tuple(links.routes()))) or ((), ())
 
     def native(self) -> Mapping[str, Any] | None:
-        data = self.tried("nft", self.sources.native.read)
+        data = self.tried("nft", lambda: self.sources.native.read(self.unshown))
         if data is None:
             return None
         import json  # noqa: PLC0415  (few hosts have such tables)

@@ -25,7 +25,8 @@ RULESETS: Final = "rulesets"
 GATHERED: Final = frozenset({"settings", "counters", "saved", "boot", "daemon"})
 """The facts of natfix.audit.facts.HostFacts that a file tells; interfaces and routes tell the others."""
 
-_ERRORS: Final[Mapping[str, type[NatfixError]]] = {"busy": BusyError, "unsupported": UnsupportedError, "host": HostError}
+UNSUPPORTED: Final = "unsupported"
+_ERRORS: Final[Mapping[str, type[NatfixError]]] = {"busy": BusyError, UNSUPPORTED: UnsupportedError, "host": HostError}
 ABSENT: Final = "absent"
 _BACKENDS: Final = {str(each): each for family in Family for each in (Backend(family, "nft"), Backend(family, "legacy"))}
 

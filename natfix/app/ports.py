@@ -6,7 +6,7 @@ same behaviour. All raise natfix errors only; foreign exceptions end in natfix/h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -118,10 +118,14 @@ class IpSetListing(Protocol):
 
 
 class NftListing(Protocol):
-    """nft's own tables, those that iptables does not keep."""
+    """nft's own tables, and what others have put into those of iptables."""
 
-    def read(self) -> bytes | None:
+    def read(self, also: Collection[Family] = ()) -> bytes | None:
         """Print them as ``nft -j list ruleset`` does; None when there are none.
+
+        Args:
+            also: families of which iptables cannot show its tables, so that nft shall; a rule that only iptables knows has its
+                words there, as far as iptables can tell that rule apart (natfix.nft.opaque).
 
         Raises:
             HostError: no rights, or there are some and nft is not installed.

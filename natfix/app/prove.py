@@ -8,13 +8,14 @@ from ipaddress import ip_interface
 
 from natfix.app.check import UNKNOWN_CLUSTER_HINT, look_at_store
 from natfix.app.cluster import Cluster
-from natfix.app.ports import Interface, Links, RulesetStore, Variant
-from natfix.app.prove_cases import Case, NativeTables, native_cases, text_cases, with_native
+from natfix.app.ports import Interface, Links, NftListing, RulesetStore, Variant
+from natfix.app.prove_cases import Case, NativeTables, native_cases, native_tables, text_cases, with_native
 from natfix.app.prove_ports import Judge, Trial
+from natfix.app.shown import shown
 from natfix.audit import AuditRule
 from natfix.audit.claims import TABLES, Claim, claims
 from natfix.errors import UsageError
-from natfix.nft.trial import loadable, named_devices
+from natfix.nft.trial import loadable, named_devices, replacing
 from natfix.packets import Fate
 from natfix.packets.ipset import parse_ipsets
 from natfix.plan import repair, rewrite
@@ -69,7 +70,7 @@ def prove_host(  # noqa: PLR0913  (all but the first four by name)
     *,
     judge: Judge,
     ipsets: str = "",
-    native: NativeTables | None = None,
+    native: NftListing | None = None,
 ) -> ProofResult:
     """Prove what natfix says of this host, of which nothing is touched: its rules are loaded in another namespace.
 
@@ -79,12 +80,14 @@ def prove_host(  # noqa: PLR0913  (all but the first four by name)
     """
     interfaces, routes = links.interfaces(), links.routes()
     addresses = {each.name: tuple(map(str, each.addresses)) for each in interfaces}
-    beside, network = native or NativeTables(), (interfaces, routes)
+    tables = shown(stores, lambda store: parse(store.dump(), str(store.backend), store.backend.family))
+    notes: list[str] = []
+    listed = tables.native(native, notes) if native is not None else None
+    beside, network = native_tables([(listed, "nft")] if listed else []), (interfaces, routes)
     cases: list[Case] = []
-    for store in stores:
+    for store, ruleset in tables.read:
         family = store.backend.family
         if any(cluster.family is family for cluster in clusters):
-            ruleset = parse(store.dump(), str(store.backend), family)
             case = Case(ruleset, store.backend, addresses=addresses)
             if ruleset.table("nat", family) is not None:
                 looked = look_at_store(ruleset, family, clusters, network, catalogue)
@@ -93,11 +96,13 @@ def prove_host(  # noqa: PLR0913  (all but the first four by name)
     cases += [replace(case, addresses=addresses) for case in native_cases(cases, clusters, beside, network)]
     if (stores or beside.objects) and not cases:
         raise UsageError("no cluster CIDR is known for this host", hint=UNKNOWN_CLUSTER_HINT)
-    return _proved(cases, clusters, judge, ipsets)
+    return _proved(cases, clusters, judge, ipsets, notes)
 
 
-def _proved(cases: Sequence[Case], clusters: Sequence[Cluster], judge: Judge, ipsets: str) -> ProofResult:
-    notes: list[str] = []
+def _proved(
+    cases: Sequence[Case], clusters: Sequence[Cluster], judge: Judge, ipsets: str, told: Sequence[str] = ()
+) -> ProofResult:
+    notes = list(told)
     tables = [table for case in cases for table in _tried(case, judge, ipsets, notes)]
     families = {case.backend.family for case in cases}
     origins = tuple(ClusterOrigin(each.networks, each.origin, each.guessed) for each in clusters if each.family in families)
@@ -128,7 +133,7 @@ def _try(case: Case, ruleset: Ruleset, judge: Judge, ipsets: str, notes: list[st
         return ProvedTable(case.source, case.program, corrected, ())
     rules, packets = "".join(_block(table) for table in tables), tuple(claim.packet for claim in sent)
     own = case.native.objects if native else ()
-    trial = Trial(case.backend, rules, packets, case.addresses, sets, loadable(own), named_devices(own))
+    trial = Trial(case.backend, rules, packets, case.addresses, sets, loadable(own), named_devices(own), replacing(own))
     seen = judge.judge(trial)
     proofs = (Proof(claim, source, _expected(claim, case)) for claim, source in zip(sent, seen, strict=True))
     return ProvedTable(case.source, case.program, corrected, tuple(proofs))

@@ -12,7 +12,7 @@ from natfix.app.ports import Backend, Interface, Route, Variant
 from natfix.audit import AuditRule, Finding, Subject, audit_table
 from natfix.audit.subject import filtering_of
 from natfix.nft import NftRuleset, parse_nft
-from natfix.nft.trial import Object, for_trial, loadable
+from natfix.nft.trial import Object, for_trial, written
 from natfix.ruleset import Family, Ruleset
 
 
@@ -28,29 +28,29 @@ class NativeTables:
     objects: tuple[Object, ...] = ()
     ruleset: NftRuleset = field(default_factory=lambda: NftRuleset("", ()))
 
-    @property
-    def data(self) -> bytes:
-        """What nft reads."""
-        return loadable(self.objects)
-
     def tables(self, family: Family) -> tuple[str, ...]:
         """The names of those that concern a family."""
         return tuple(dict.fromkeys(each.origin for each in self.ruleset.chains if each.table.family is family))
 
 
-def native_tables(listings: Iterable[tuple[bytes, str]]) -> NativeTables:
+def native_tables(listings: Iterable[tuple[bytes, str]], told: Iterable[Ruleset] = ()) -> NativeTables:
     """Read listings of nft, each with its name.
+
+    Args:
+        listings: what nft printed, and where that stands.
+        told: what iptables says of the same host, and nft need not.
 
     Raises:
         RulesetSyntaxError: one is none.
     """
+    tables = {("ip" if table.family is Family.IPV4 else "ip6", table.name) for each in told for table in each.tables}
     objects: list[Object] = []
     names: list[str] = []
     for data, name in listings:
         parse_nft(data, name)
-        objects += for_trial(json.loads(data))
+        objects += for_trial(json.loads(data), tables)
         names.append(name)
-    together = loadable(objects)
+    together = written(objects)
     return NativeTables(tuple(objects), parse_nft(together, ", ".join(names))) if together else NativeTables()
 
 

@@ -22,6 +22,7 @@ class Trial:
         ipsets: what ``ipset save`` printed; the rules may refer to no other sets.
         native: tables of nft's own, as ``nft -j -f`` reads them; empty for none.
         devices: further devices that have to be there, as rules of these tables know them by their numbers.
+        replacing: commands of iptables that put rules of its own into such tables.
     """
 
     backend: Backend
@@ -31,6 +32,7 @@ class Trial:
     ipsets: str = ""
     native: bytes = b""
     devices: tuple[str, ...] = ()
+    replacing: tuple[str, ...] = ()
 
 
 class Judge(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -142,14 +142,11 @@ def trace_collected(host: CollectedHost, asked: Asked, ipsets: IpSets | None = N
         NatfixError: as the host refused.
     """
     from natfix.app.trace import trace_host  # noqa: PLC0415
-    from natfix.nft import parse_nft  # noqa: PLC0415
     from natfix.packets.ipset import parse_ipsets  # noqa: PLC0415
 
-    tables = host.native.read()
-    native = [parse_nft(tables, "nft")] if tables else []
     listed = host.ipsets.read() if ipsets is None else None
     sets = parse_ipsets(listed, f"{host.source}: ipsets") if listed else ipsets
-    traced = trace_host(asked, host.stores(), host.links, sets, native)
+    traced = trace_host(asked, host.stores(), host.links, sets, host.native)
     return replace(traced, sources=tuple(f"{host.source}: {each}" for each in traced.sources))
 
 
@@ -162,14 +159,10 @@ def prove_collected(
         NatfixError: as the host refused, or the kernel cannot be asked.
     """
     from natfix.app.prove import prove_host  # noqa: PLC0415
-    from natfix.app.prove_cases import native_tables  # noqa: PLC0415
 
-    stores, tables = host.stores(), host.native.read()
-    native = native_tables([(tables, "nft")] if tables else [])
-    families = tuple(Family) if native.objects else [store.backend.family for store in stores]
-    found = remembered_cluster(cidrs, host.collected.clusters, families)
+    found = remembered_cluster(cidrs, host.collected.clusters, tuple(Family))
     listed = ipsets or host.ipsets.read() or ""
-    result = prove_host(stores, found, host.links, catalogue, judge=judge, ipsets=listed, native=native)
+    result = prove_host(host.stores(), found, host.links, catalogue, judge=judge, ipsets=listed, native=host.native)
     return replace(result, tables=tuple(replace(each, source=f"{host.source}: {each.source}") for each in result.tables))
 
 
@@ -236,7 +229,7 @@ class _IpSets(IpSetListing):
 class _Native(NftListing):
     host: CollectedHost
 
-    def read(self) -> bytes | None:
+    def read(self, also: Collection[Family] = ()) -> bytes | None:  # noqa: ARG002  (what the host had to tell is there)
         self.host.want("nft")
         native = self.host.collected.native
         return None if native is None else json.dumps(native).encode()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Final
 
-from natfix.app.ports import Interface, Links, Route, RulesetStore
+from natfix.app.ports import Interface, Links, NftListing, Route, RulesetStore
+from natfix.app.shown import shown
 from natfix.errors import UsageError
-from natfix.nft import NftRuleset
+from natfix.nft import NftRuleset, parse_nft
 from natfix.packets import Intervals, Names, PacketSet
 from natfix.packets.bits import Bits
 from natfix.packets.ipset import IpSets
@@ -132,7 +133,8 @@ def trace_texts(
         RulesetSyntaxError: a chain they come to cannot be read.
         UsageError: the texts hold no table of the packets' family.
     """
-    return _traced(wanted, rulesets, ipsets, ((), ()), native)
+    told = [(table.family, table.name) for ruleset in rulesets for table in ruleset.tables]
+    return _traced(wanted, rulesets, ipsets, ((), ()), [each.beside(told) for each in native])
 
 
 def trace_host(
@@ -140,19 +142,25 @@ def trace_host(
     stores: Iterable[RulesetStore],
     links: Links,
     ipsets: IpSets | None = None,
-    native: Sequence[NftRuleset] = (),
+    native: NftListing | None = None,
 ) -> Traced:
     """Follow packets through the tables of this host; its routes tell the devices that nobody named.
 
     Raises:
         HostError: a table cannot be read.
-        UnsupportedError: a table holds what iptables cannot show.
+        UnsupportedError: a table holds what neither iptables nor nft can show.
         RulesetSyntaxError: as trace_texts.
         UsageError: this host has no table of the packets' family.
     """
     family = family_of(wanted.source)
-    read = [parse(store.dump(), str(store.backend), family) for store in stores if store.backend.family is family]
-    return _traced(wanted, read, ipsets, (links.interfaces(), links.routes()), native)
+    alike = [store for store in stores if store.backend.family is family]
+    tables = shown(alike, lambda store: parse(store.dump(), str(store.backend), family))
+    notes: list[str] = []
+    listed = tables.native(native, notes) if native is not None else None
+    own = [parse_nft(listed, "nft")] if listed else []
+    read = [ruleset for _, ruleset in tables.read]
+    traced = _traced(wanted, read, ipsets, (links.interfaces(), links.routes()), own)
+    return replace(traced, notes=(*notes, *traced.notes))
 
 
 def _traced(

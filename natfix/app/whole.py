@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from natfix.app.check import look_at_host, native_listing, put_together
+from natfix.app.check import look_at_read, native_listing, put_together
 from natfix.app.cluster import Cluster
 from natfix.app.facts import FactPorts, read_facts, told_once
 from natfix.app.ports import Filters, IpSetListing, Links, NftListing, RulesetStore
+from natfix.app.shown import shown
 from natfix.audit import AuditRule
 from natfix.audit.guard import Guard
 from natfix.audit.needs import needed
@@ -46,16 +47,18 @@ def look_at_whole(host: WholeHost, catalogue: Sequence[AuditRule], *, charts: bo
 
     Raises:
         HostError: something cannot be read.
-        UnsupportedError: a table holds what iptables cannot show.
+        UnsupportedError: a table holds what neither iptables nor nft can show.
     """
     notes = list[str]()
-    native = native_listing(host.native, notes)
+    tables = shown(host.stores, lambda store: store.read())
+    native = tables.native(host.native, notes) if tables.refused else native_listing(host.native, notes)
     families = tuple(Family) if native else sorted({store.backend.family for store in host.stores})
     found = host.clusters(families)
     wanted = needed(catalogue)
     facts = read_facts(host.facts, wanted, host.links.interfaces(), notes) if wanted else None
-    looked = look_at_host(
-        host.stores, found, host.links, catalogue, guards=host.guards, filters=host.filters, ipsets=host.ipsets, facts=facts
+    read = [(store.backend, ruleset) for store, ruleset in tables.read]
+    looked = look_at_read(
+        read, found, host.links, catalogue, guards=host.guards, filters=host.filters, ipsets=host.ipsets, facts=facts
     )
     looked = told_once(looked)
     if native:

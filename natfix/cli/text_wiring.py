@@ -126,7 +126,7 @@ def prove(
     given, kinds, judge = _text(ipsets) if ipsets else "", catalogue(rules), KernelJudge()
     read = [(form_of(data, name), data, name) for data, name in map(_read, sources)]
     texts = [parse(data, name) for form, data, name in read if form == "save"]
-    native = native_tables((data, name) for form, data, name in read if form == "nft")
+    native = native_tables(((data, name) for form, data, name in read if form == "nft"), texts)
     variant: Variant = "legacy" if legacy else "nft"
 
     def results() -> Iterator[ProofResult]:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from natfix.app.trace import Asked
     from natfix.app.units import Units
     from natfix.audit import Catalogue
-    from natfix.report.changes import Status
     from natfix.host.iptables import Stores
+    from natfix.report.changes import Status
     from natfix.report.model import CheckResult
     from natfix.report.proof import ProofResult
     from natfix.report.trace import Traced
@@ -129,14 +129,11 @@ def trace(asked: Asked, sources: Sequence[str], ipsets: str | None) -> Traced:
     from natfix.host.ipsets import HostIpSets  # noqa: PLC0415
     from natfix.host.links import HostLinks  # noqa: PLC0415
     from natfix.host.nft_listing import HostNftListing  # noqa: PLC0415
-    from natfix.nft import parse_nft  # noqa: PLC0415
     from natfix.packets.ipset import parse_ipsets  # noqa: PLC0415
 
     listed = read_file(ipsets).decode("utf-8", "surrogateescape") if ipsets else HostIpSets().read()
-    tables = HostNftListing().read()
-    native = [parse_nft(tables, "nft")] if tables else []
     sets = parse_ipsets(listed, ipsets or "ipset save") if listed else None
-    return trace_host(asked, all_tables(), HostLinks(), sets, native)
+    return trace_host(asked, all_tables(), HostLinks(), sets, HostNftListing())
 
 
 def prove(
@@ -148,19 +145,15 @@ def prove(
 
         return text_wiring.prove(sources, cidrs, rules, legacy=legacy, ipsets=ipsets)
     from natfix.app.prove import prove_host  # noqa: PLC0415
-    from natfix.app.prove_cases import native_tables  # noqa: PLC0415
     from natfix.host.ipsets import HostIpSets  # noqa: PLC0415
     from natfix.host.judge.kernel import KernelJudge  # noqa: PLC0415
     from natfix.host.links import HostLinks  # noqa: PLC0415
     from natfix.host.nft_listing import HostNftListing  # noqa: PLC0415
 
-    stores = all_tables()
-    tables = HostNftListing().read()
-    native = native_tables([(tables, "nft")] if tables else [])
-    found = all_clusters(cidrs) if native.objects else clusters(cidrs, stores)
     given = read_file(ipsets).decode("utf-8", "surrogateescape") if ipsets else ""
     listed = given or HostIpSets().read() or ""
-    return prove_host(stores, found, HostLinks(), catalogue(rules), judge=KernelJudge(), ipsets=listed, native=native)
+    host = (all_tables(), all_clusters(cidrs), HostLinks(), catalogue(rules))
+    return prove_host(*host, judge=KernelJudge(), ipsets=listed, native=HostNftListing())
 
 
 def read_file(path: str, *, hint: str | None = None) -> bytes:

@@ -26,6 +26,9 @@ _NETLINK_NETFILTER = 12
 _REQUEST = 0x1
 _ACK = 0x4
 _DUMP = 0x300
+_CREATE = 0x400
+_APPEND = 0x800
+_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _DUMP_INTERRUPTED = 0x10
 _ERROR = 2
 _DONE = 3
@@ -91,10 +94,26 @@ class Nfnetlink:
             f"netfilter changed {_TRIES} times while it was read", hint="Try again when fewer programs change rules."
         )
 
+    def change(self, subsystem: int, message: int, family: int, attributes: bytes) -> None:
+        """Add something, in a transaction of its own (linux/netfilter/nfnetlink.h, NFNL_MSG_BATCH_BEGIN)."""
+        first = self._sequence + 1
+        self._sequence += 3
+        body = _GENERIC.pack(family, 0, 0) + attributes
+        around = _GENERIC.pack(0, 0, socket.htons(subsystem))
+        self._socket.send(
+            _message(_BATCH_BEGIN, _REQUEST, first, around)
+            + _message(subsystem << 8 | message, _REQUEST | _ACK | _CREATE | _APPEND, first + 1, body)
+            + _message(_BATCH_END, _REQUEST, first + 2, around)
+        )
+        self._sequence = first + 1
+        if self._receive() is None:
+            raise HostError("the kernel lacks something that a change to netfilter needs")
+        self._sequence = first + 2
+
     def _send(self, kind: int, flags: int, family: int, attributes: bytes) -> None:
         self._sequence += 1
         body = _GENERIC.pack(family, 0, 0) + attributes
-        self._socket.send(_HEADER.pack(_HEADER.size + len(body), kind, flags, self._sequence, 0) + body)
+        self._socket.send(_message(kind, flags, self._sequence, body))
 
     def _receive(self) -> list[bytes] | None:
         try:
@@ -120,6 +139,11 @@ class Nfnetlink:
                 if interrupted:
                     raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR))
                 return
+
+
+def _message(kind: int, flags: int, sequence: int, body: bytes) -> bytes:
+    padding = b"\0" * (-len(body) % 4)
+    return _HEADER.pack(_HEADER.size + len(body), kind, flags, sequence, 0) + body + padding
 
 
 def _messages(data: bytes, sequence: int) -> Iterator[tuple[int, int, bytes]]:

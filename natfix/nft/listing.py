@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from natfix.errors import RulesetSyntaxError
+from natfix.nft import opaque
 from natfix.nft.matches import ALWAYS, Alternatives, Matches, unknown
 from natfix.nft.rule import NftChain, NftRule
 from natfix.nft.sets import UnknownError, bare_element
@@ -19,8 +20,6 @@ from natfix.packets.trace import Place
 from natfix.ruleset import Family, Rule, Table
 
 _FAMILIES: Final = {"ip": (Family.IPV4,), "ip6": (Family.IPV6,), "inet": (Family.IPV4, Family.IPV6)}
-# Tables that iptables-nft keeps; it shows them itself, and their rules are opaque to nft.
-_IPTABLES: Final = frozenset({"raw", "mangle", "nat", "filter", "security"})
 _PRIORITIES: Final = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
 _HINT: Final = "natfix reads what this prints: nft -j list ruleset"
 
@@ -37,6 +36,7 @@ class BaseChain:
         priority: lower is asked first; 100 is srcnat.
         origin: for people: ``table ip docker-bridges``.
         ipsets: the sets its rules refer to.
+        built_in: the table and the chain of iptables that it is; empty for one of anybody else's.
     """
 
     table: Table
@@ -45,6 +45,7 @@ class BaseChain:
     priority: int
     origin: str
     ipsets: Mapping[str, IpSet] = field(default_factory=dict)
+    built_in: str = ""
 
     @property
     def place(self) -> Place:
@@ -68,12 +69,17 @@ class NftRuleset:
 
     Attributes:
         source: the text they come from.
-        chains: the base chains of tables that are not iptables', in the order of their priorities; of those with one priority
-            the kernel asks first what came last (nf_hook_entries_grow), and nft lists tables as they came.
+        chains: the base chains in the order of their priorities; of those with one priority the kernel asks first what came
+            last (nf_hook_entries_grow), and nft lists tables as they came.
     """
 
     source: str
     chains: tuple[BaseChain, ...]
+
+    def beside(self, tables: Iterable[tuple[Family, str]]) -> NftRuleset:
+        """Leave out what iptables itself tells of *tables*; what others keep in them stays."""
+        told = set(tables)
+        return replace(self, chains=tuple(each for each in self.chains if (each.table.family, each.built_in) not in told))
 
     def of(self, family: Family, hook: str, kind: str = "nat") -> tuple[BaseChain, ...]:
         """The base chains of a family at a hook, in the order the kernel asks them."""
@@ -122,7 +128,8 @@ class _NftTable:
                 kind = "nat" if base["type"] == "nat" else "filter"
                 table = self._table(kind, family, translated.values(), source)
                 origin = f"table {self.family} {self.name}"
-                yield BaseChain(table, base["name"], base["hook"].upper(), _priority(base["prio"]), origin, ipsets)
+                own = self.name if opaque.is_iptables(self.family, self.name) and base["name"] in opaque.CHAINS else ""
+                yield BaseChain(table, base["name"], base["hook"].upper(), _priority(base["prio"]), origin, ipsets, own)
 
     def _table(self, kind: str, family: Family, chains: Iterable[_Translated], source: str) -> Table:
         made = {}
@@ -144,14 +151,17 @@ class _Translated:
         self.ipsets: dict[str, IpSet] = {}
         for number, listed in enumerate(table.rules.get(name, ()), 1):
             place = f"{table.name}/{name}#{listed.get('handle', number)}"
+            made = _Maker(name, number, listed)
+            if opaque.WORDS in listed:
+                self.all[name].append(made.rule(name, listed[opaque.WORDS]))
+                continue
             matches = Matches(family, place, table.sets)
             helper = f"@{place}"
             parsed = _Words(matches, family, table.sets)
-            for one in listed["expr"]:
+            for one in opaque.plain(listed["expr"]):
                 parsed.take(one)
             words, further = parsed.put(helper)
             self.ipsets |= matches.ipsets
-            made = _Maker(name, number, listed)
             self.all[name] += [made.rule(name, each) for each in words]
             if further:
                 self.all[helper] = [made.rule(helper, each) for each in further]
@@ -164,7 +174,8 @@ class _Maker:
     listed: Mapping[str, Any]
 
     def rule(self, chain: str, words: str) -> Rule:
-        return NftRule(chain, words, None, 0, self.number, spelled(self.listed["expr"]), int(self.listed.get("handle", 0)))
+        said = self.listed.get(opaque.WORDS) or spelled(opaque.plain(self.listed["expr"]))
+        return NftRule(chain, words, None, 0, self.number, said, int(self.listed.get("handle", 0)))
 
 
 class _Words:
@@ -190,8 +201,12 @@ class _Words:
         rewriting = translation(one, self._family)
         if kind == "match" and not self._doings:
             self._tests.append(self._matches.of(value))
-        elif kind in {"match", "limit", "quota", "xt"}:
+        elif kind in {"match", "limit", "quota"}:
             self._tests.append((unknown(statement(one)),))
+        elif kind == "xt":
+            test, done = opaque.guessed(one)
+            self._tests += [(test,)] if test else []
+            self._ends = (done,) if done and self._ends == ALWAYS else self._ends
         elif kind == "vmap":
             self._ends = _chosen(value, self._matches, self._named)
         elif rewriting is not None:
@@ -252,11 +267,7 @@ def _tables(objects: Sequence[Mapping[str, Any]]) -> list[_NftTable]:
             table.sets[value["name"]] = value.get("elem", ())
         elif kind == "rule":
             table.rules.setdefault(value["chain"], []).append(value)
-    return [table for table in found.values() if not _is_iptables(table)]
-
-
-def _is_iptables(table: _NftTable) -> bool:
-    return table.family in {"ip", "ip6"} and table.name in _IPTABLES
+    return list(found.values())
 
 
 def _priority(value: int | str) -> int:

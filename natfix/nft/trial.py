@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
+
+from natfix.nft import opaque
 
 Object: TypeAlias = Mapping[str, Any]
 
@@ -21,16 +23,20 @@ _ORDER: Final = {"table": 0, "chain": 1, "rule": 4}
 _SETS: Final = frozenset({"set", "map"})
 
 
-def for_trial(listing: Mapping[str, Any]) -> tuple[Object, ...]:
+def for_trial(listing: Mapping[str, Any], told: Collection[tuple[str, str]] = ()) -> tuple[Object, ...]:
     """Leave of a listing the chains that translate addresses, those that mark packets for them, and what they refer to.
 
     Chains that only let packets through or not are left out, as are tables without any other.
+
+    Args:
+        listing: what nft printed.
+        told: tables of iptables (family and name) that iptables itself tells of; what others keep in them stays.
 
     Returns:
         Objects in an order in which nft takes them; none where nothing in the listing decides about addresses.
     """
     tables = _tables(listing["nftables"])
-    kept = [each for table in tables for each in table.kept()]
+    kept = [each for table in tables for each in table.kept(is_told=table.names in told)]
     return tuple(sorted(kept, key=_place))
 
 
@@ -41,10 +47,33 @@ def named_devices(objects: Iterable[Object]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in found if name != "lo" and not name.startswith("@")))
 
 
-def loadable(objects: Iterable[Object]) -> bytes:
-    """Write objects as what ``nft -j -f`` reads; nothing without any."""
+def written(objects: Iterable[Object]) -> bytes:
+    """Write objects as a listing; nothing without any."""
     found = list(objects)
     return json.dumps({"nftables": found}).encode("utf-8", "surrogateescape") if found else b""
+
+
+def loadable(objects: Iterable[Object]) -> bytes:
+    """Write objects as what ``nft -j -f`` reads; for a rule that iptables alone can load stands one that does nothing."""
+    return written({"rule": _bare(each["rule"])} if "rule" in each else each for each in objects)
+
+
+def _bare(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    kept = {key: value for key, value in rule.items() if key != opaque.WORDS}
+    return {**kept, "expr": [{"counter": None}] if opaque.is_hidden(rule) else opaque.plain(rule["expr"])}
+
+
+def replacing(objects: Iterable[Object]) -> tuple[str, ...]:
+    """The commands that put the rules that iptables alone can load into their places, one each."""
+    numbers: dict[tuple[str, str, str], int] = {}
+    commands = []
+    for rule in (each["rule"] for each in objects if "rule" in each):
+        place = rule["family"], rule["table"], rule["chain"]
+        numbers[place] = numbers.get(place, 0) + 1
+        if opaque.WORDS in rule:
+            program = "iptables-nft" if place[0] == "ip" else "ip6tables-nft"
+            commands.append(f"{program} -t {place[1]} -R {place[2]} {numbers[place]} {rule[opaque.WORDS]}")
+    return tuple(commands)
 
 
 @dataclass
@@ -54,9 +83,15 @@ class _Table:
     rules: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
     others: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
 
-    def kept(self) -> Iterator[Object]:
+    @property
+    def names(self) -> tuple[str, str]:
+        """Its family and its own name."""
+        return self.head["table"]["family"], self.head["table"]["name"]
+
+    def kept(self, *, is_told: bool) -> Iterator[Object]:
         """What is left of the table."""
-        bases = [name for name, chain in self.chains.items() if "hook" in chain and self._decides(name)]
+        hooked = [name for name, chain in self.chains.items() if "hook" in chain]
+        bases = [name for name in hooked if self._decides(name) and not (is_told and name in opaque.CHAINS)]
         if not bases:
             return
         reached = self._reached(bases)
@@ -115,7 +150,7 @@ def _place(each: Object) -> int:
 
 
 def _changes(one: Mapping[str, Any]) -> bool:
-    return "notrack" in one or ("mangle" in one and one["mangle"]["key"] in _MARKS)
+    return "notrack" in one or "xt" in one or ("mangle" in one and one["mangle"]["key"] in _MARKS)
 
 
 def _called(values: Sequence[Any]) -> Iterator[str]:

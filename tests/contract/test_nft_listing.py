@@ -61,3 +61,27 @@ def test_a_host_without_nft_says_what_is_missing(made: Made, monkeypatch: pytest
         listing.problem = "the program nft is not installed"
     with pytest.raises(HostError, match="nft is not installed"):
         listing.read()
+
+
+MIXED = """\
+table ip nat { chain mine { type nat hook postrouting priority 90; ip saddr 10.0.0.0/8 masquerade; }
+}
+"""
+
+
+def test_of_iptables_tables_the_chains_of_others_are_listed(made: Made) -> None:
+    data = made(MIXED).read()
+    assert data is not None
+    (base,) = parse_nft(data, "nft").chains
+    assert (base.origin, base.chain, base.built_in) == ("table ip nat", "mine", "")
+
+
+def test_tables_that_iptables_cannot_show_are_listed_when_asked_for(made: Made) -> None:
+    listing = made(MIXED)
+    data = listing.read([Family.IPV4])
+    assert data is not None
+    bases = {each.chain: each for each in parse_nft(data, "nft").chains}
+    assert set(bases) == {"mine", "POSTROUTING"}
+    table = bases["POSTROUTING"].table.chain("POSTROUTING")
+    assert table is not None
+    assert [rule.spec for rule in table.rules] == ["-j MASQUERADE"]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import sys
 import tempfile
@@ -62,8 +63,11 @@ def hold(trial: Mapping[str, Any]) -> list[str | None]:
         _must("ipset", "restore", data=trial["ipsets"])
     if trial["native"]:
         _load("nft", trial["native"], "-j", "-f", "-")
+    for line in trial["replacing"]:
+        _must(*shlex.split(line))
     if trial["rules"]:
-        _load(trial["program"], trial["rules"])
+        # What others keep in the same tables is to stay.
+        _load(trial["program"], trial["rules"], "--noflush")
     with ExitStack() as open_ends:
         ends = {device: open_ends.enter_context(_end(cable)) for device, cable in cables.items()}
         return [_send(packet, number, ends) for number, packet in enumerate(packets)]

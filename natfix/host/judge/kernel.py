@@ -45,6 +45,7 @@ def _document(trial: Trial, program: str) -> Mapping[str, Any]:
         "addresses": dict(trial.addresses),
         "native": trial.native.decode("utf-8", "surrogateescape"),
         "devices": list(trial.devices),
+        "replacing": list(trial.replacing),
         "packets": [_packet(each) for each in trial.packets],
     }
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from natfix.app.prove_ports import Judge, Trial
 from natfix.errors import HostError, RulesetSyntaxError
 from natfix.nft import parse_nft
+from natfix.nft.opaque import WORDS
 from natfix.packets import Fate, Intervals, Names, Packet, PacketSet
 from natfix.packets.ipset import parse_ipsets
 from natfix.packets.packetset import ANY_PORT, PROTOCOLS
@@ -40,12 +42,24 @@ class MemoryJudge(Judge):
         except RulesetSyntaxError as error:
             raise HostError(f"the rules cannot be loaded here: {error.message}") from error
         sets = parse_ipsets(trial.ipsets, "ipsets")
-        bases = parse_nft(trial.native, "trial").chains if trial.native else ()
+        bases = parse_nft(_loaded(trial), "trial").chains if trial.native else ()
         native = [base.place for base in bases if base.table.family is family]
         places = in_order([*passed(tables, THROUGH), *native], THROUGH)
         if self.contrary:
             return [str(packet.source) for packet in trial.packets]
         return [_seen(follow(places, _single(packet), ipsets=sets).ends[0], packet, trial) for packet in trial.packets]
+
+
+def _loaded(trial: Trial) -> bytes:
+    """Nft's own tables with iptables' own rules in their places."""
+    listing = json.loads(trial.native)
+    for command in trial.replacing:
+        program, _, table, _, chain, number, words = command.split(" ", 6)
+        family = "ip" if program.startswith("iptables") else "ip6"
+        rules = [each["rule"] for each in listing["nftables"] if "rule" in each]
+        alike = [each for each in rules if (each["family"], each["table"], each["chain"]) == (family, table, chain)]
+        alike[int(number) - 1][WORDS] = words
+    return json.dumps(listing).encode()
 
 
 def _seen(end: End, packet: Packet, trial: Trial) -> str | None:

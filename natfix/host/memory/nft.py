@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 
 from natfix.app.ports import NftListing
 from natfix.errors import HostError
+from natfix.nft.opaque import CHAINS, is_iptables
+from natfix.ruleset import Family
 
 
 class MemoryNftListing(NftListing):
@@ -20,18 +23,27 @@ class MemoryNftListing(NftListing):
         self.data = data
         self.problem = problem
 
-    def read(self) -> bytes | None:
-        """Print every table that is not iptables'."""
+    def read(self, also: Collection[Family] = ()) -> bytes | None:
+        """Print what iptables does not show."""
         if self.problem:
             raise HostError(self.problem)
         if self.data is None:
             return None
-        iptables = {("ip", name) for name in ("raw", "mangle", "nat", "filter", "security")}
-        kept = [each for each in json.loads(self.data)["nftables"] if _table(each) not in iptables]
+        objects = json.loads(self.data)["nftables"]
+        mixed = {"ip" if family is Family.IPV4 else "ip6" for family in also}
+        others = {_table(each) for each in objects if "hook" in each.get("chain", ()) and each["chain"]["name"] not in CHAINS}
+        kept = [each for each in objects if _is_kept(each, mixed, others)]
         return json.dumps({"nftables": kept}).encode() if any("table" in each for each in kept) else None
+
+
+def _is_kept(each: dict[str, dict[str, str]], mixed: set[str], others: set[tuple[str, str]]) -> bool:
+    family, table = _table(each)
+    if not is_iptables(family, table) or family in mixed:
+        return True
+    chain = each["chain"]["name"] if "chain" in each else each.get("rule", {}).get("chain", "")
+    return (family, table) in others and chain not in CHAINS
 
 
 def _table(each: dict[str, dict[str, str]]) -> tuple[str, str]:
     ((kind, value),) = each.items()
-    family = {"ip6": "ip"}.get(value.get("family", ""), value.get("family", ""))
-    return family, value.get("name" if kind == "table" else "table", "")
+    return value.get("family", ""), value.get("name" if kind == "table" else "table", "")

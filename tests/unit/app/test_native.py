@@ -62,7 +62,7 @@ def test_pictures_are_made_where_they_are_asked_for() -> None:
 
 
 def test_a_listing_without_source_nat_of_its_own_says_so() -> None:
-    result = look_at_nft_text(nft(("ip", "nat")), (CLUSTER4,), CATALOGUE)
+    result = look_at_nft_text(nft(), (CLUSTER4,), CATALOGUE)
     assert (result.tables, result.notes) == ((), ("nft holds no chain for source NAT that is nft's own",))
 
 

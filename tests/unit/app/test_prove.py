@@ -11,6 +11,7 @@ from natfix.app.prove_cases import NativeTables, native_tables
 from natfix.errors import UsageError
 from natfix.host.memory.judge import MemoryJudge
 from natfix.host.memory.network import MemoryLinks
+from natfix.host.memory.nft import MemoryNftListing
 from natfix.host.memory.rulesets import MemoryRulesetStore
 from natfix.packets import Fate
 from natfix.report.proof import ProofResult
@@ -141,7 +142,8 @@ def test_tables_of_nft_are_tried_beside_each_ruleset() -> None:
 def test_tables_of_nft_are_tried_alone_where_there_is_no_other() -> None:
     judge, native = MemoryJudge(), native_tables([(DOCKER29, "nft"), (FILTERS, "nft")])
     (text,) = prove_texts([], (CLUSTER4, CLUSTER6), CATALOGUE, judge=judge, native=native).tables
-    (host,) = prove_host([], (CLUSTER4, CLUSTER6), LINKS, CATALOGUE, judge=judge, native=native).tables
+    listing = MemoryNftListing(DOCKER29)
+    (host,) = prove_host([], (CLUSTER4, CLUSTER6), LINKS, CATALOGUE, judge=judge, native=listing).tables
     assert (text.source, text.backend) == (host.source, host.backend) == ("table ip docker-bridges", "nft")
     assert ([proof.seen for proof in text.proofs], [proof.seen for proof in host.proofs]) == (["192.0.2.1"], ["10.4.7.21"])
     assert judge.trials[0].rules == ""

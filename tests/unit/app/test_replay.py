@@ -28,7 +28,7 @@ from natfix.host.memory.kernel_state import MemoryKernelState
 from natfix.host.memory.network import MemoryLinks
 from natfix.host.memory.nft import MemoryNftListing
 from natfix.host.memory.rulesets import MemoryRulesetStore
-from natfix.nft import parse_nft
+from natfix.packets import Fate
 from natfix.packets.ipset import parse_ipsets
 from natfix.plan.daemon_json import DAEMON_JSON
 from natfix.plan.guard_listing import read_listing
@@ -206,6 +206,37 @@ def test_a_table_that_the_host_did_not_show_refuses_as_it_did_there(error: Natfi
         assert (caught.value.message, caught.value.hint) == (f"{FILE}: {error.message}", error.hint)
 
 
+def test_tables_that_iptables_did_not_show_are_told_by_nft_as_on_the_host() -> None:
+    place = {"family": "ip", "table": "nat"}
+    chain = {"name": "POSTROUTING", "type": "nat", "hook": "postrouting", "prio": 100, "policy": "accept"}
+    rule = {"chain": "POSTROUTING", "handle": 4, "expr": [], "iptables": BROAD}
+    objects = [{"table": {"family": "ip", "name": "nat"}}, {"chain": {**place, **chain}}, {"rule": {**place, **rule}}]
+    mixed = MemoryNftListing(json.dumps({"nftables": objects}).encode())
+    changes: dict[str, Any] = {"stores": lambda: (Refusing(NFT4, UnsupportedError("native rules")),), "native": mixed}
+    hosts, sources, judge = file(**changes), collecting.asked(**changes), MemoryJudge()
+    here, there = check(hosts), look_at_whole(live(sources), KINDS)
+    assert check_document(replace(here, notes=())) == check_document(replace(within(there), notes=()))
+    assert [table.source for table in there.tables] == ["table ip nat (nft)"]
+    assert "NAT001" in {found.kind.id for found in here.findings}
+    assert there.notes[0] == "iptables-nft: native rules; nft told its tables"
+    traced = trace_host(asked("172.7.21.2", "172.7.22.2"), sources.stores(), sources.links, None, sources.native)
+    assert (traced.trace.ends[0].fate, traced.notes[0]) == (Fate.SOURCE_NAT, there.notes[0])
+    assert _trace(hosts)["ends"][0]["fate"] == "source-nat"
+    proved = prove_collected(hosts, (), KINDS, judge=judge)
+    assert [(table.backend, proof.verdict) for table in proved.tables for proof in table.proofs] == [("nft", "agrees")]
+    assert judge.trials[0].replacing == (f"iptables-nft -t nat -R POSTROUTING 1 {rule['iptables']}",)
+
+
+def test_of_iptables_legacy_nft_knows_nothing() -> None:
+    refusing = Refusing(LEGACY4, UnsupportedError("no such words"))
+    with pytest.raises(UnsupportedError, match="no such words"):
+        look_at_whole(live(collecting.asked(stores=lambda: (refusing,))), KINDS)
+    silent = MemoryNftListing(problem="nft is not installed")
+    nft4 = Refusing(NFT4, UnsupportedError("native rules"))
+    with pytest.raises(UnsupportedError, match="native rules"):
+        look_at_whole(live(collecting.asked(stores=lambda: (nft4,), native=silent)), KINDS)
+
+
 def test_a_host_without_iptables_or_links_refuses_as_it_did() -> None:
     def nothing() -> Sequence[MemoryRulesetStore]:
         raise HostError("iptables is not installed")
@@ -243,8 +274,8 @@ def _trace(hosts: CollectedHost, wanted: Asked | None = None) -> dict[str, Any]:
 @pytest.mark.parametrize("ends", [("172.7.21.2", "172.7.22.2"), ("172.7.21.2", "172.7.99.2"), ("fd07:21::2", "fd07:22::2")])
 def test_a_trace_goes_the_way_it_goes_on_the_host(ends: tuple[str, str]) -> None:
     sources, wanted = collecting.asked(), asked(*ends)
-    sets, tables = parse_ipsets(sources.ipsets.read() or "", "sets"), sources.native.read()
-    there = trace_host(wanted, sources.stores(), sources.links, sets, [parse_nft(tables or b"", "nft")])
+    sets = parse_ipsets(sources.ipsets.read() or "", "sets")
+    there = trace_host(wanted, sources.stores(), sources.links, sets, sources.native)
     told = trace_document(replace(there, sources=tuple(f"{FILE}: {each}" for each in there.sources)))
     assert _trace(file(), wanted) == told
 
@@ -258,9 +289,8 @@ def test_ipsets_that_are_given_are_believed_more() -> None:
 
 def test_a_proof_asks_the_kernel_for_what_it_would_ask_on_the_host() -> None:
     sources, there, here = collecting.asked(), MemoryJudge(), MemoryJudge()
-    wanted = prove_host(
-        sources.stores(), sources.clusters(), sources.links, KINDS, judge=there, ipsets=sources.ipsets.read() or ""
-    )
+    host = (sources.stores(), sources.clusters(), sources.links, KINDS)
+    wanted = prove_host(*host, judge=there, ipsets=sources.ipsets.read() or "", native=sources.native)
     found = prove_collected(file(), (), KINDS, judge=here)
     tables = tuple(replace(table, source=f"{FILE}: {table.source}") for table in wanted.tables)
     assert proof_document(found) == proof_document(replace(wanted, tables=tables))

@@ -106,7 +106,7 @@ def test_both_backends_are_asked_and_the_other_family_is_not() -> None:
     assert traced.sources == (str(NFT4), str(LEGACY4))
     assert fates(traced) == [Fate.SOURCE_NAT]
     six = trace_host(asked("fd07:21::2", "fd07:22::2"), stores, HOST)
-    assert (six.sources, six.packets.out_interface, six.addresses) == ((str(NFT6),), Names("eth0"), {})
+    assert (six.sources, six.packets.out_interface, six.addresses) == ((str(NFT6),), Names("eth0"), {"eth0": "fd04::21"})
 
 
 def test_sets_are_resolved() -> None:

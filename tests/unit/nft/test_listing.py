@@ -140,7 +140,7 @@ def test_every_rule_has_a_line_of_its_own() -> None:
     assert sorted(lines) == list(range(1, len(lines) + 1))
 
 
-def test_tables_of_iptables_and_of_other_families_are_left_out() -> None:
+def test_tables_of_other_families_are_left_out_and_those_of_iptables_known_by_their_chains() -> None:
     chain = {"name": "POSTROUTING", "type": "nat", "hook": "postrouting", "prio": 100, "policy": "accept"}
     objects = [
         each
@@ -148,7 +148,14 @@ def test_tables_of_iptables_and_of_other_families_are_left_out() -> None:
         for each in ({"table": {"family": family, "name": name}}, {"chain": {"family": family, "table": name, **chain}})
     ]
     found = parse_nft(json.dumps({"nftables": objects}).encode(), "listing")
-    assert [each.origin for each in found.chains] == ["table inet nat", "table inet nat"]
+    assert [(each.origin, each.built_in) for each in found.chains] == [
+        ("table inet nat", ""),
+        ("table inet nat", ""),
+        ("table ip6 filter", "filter"),
+        ("table ip nat", "nat"),
+    ]
+    assert [each.origin for each in found.beside([(IPV4, "nat")]).chains[2:]] == ["table ip6 filter"]
+    assert found.beside([(IPV6, "nat"), (IPV4, "filter")]) == found
 
 
 def test_policies_hooks_and_named_priorities_are_read() -> None:

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from natfix.nft.trial import for_trial, loadable, named_devices
+from natfix.nft.trial import for_trial, loadable, named_devices, replacing
 
 POSTROUTING = {"name": "post", "type": "nat", "hook": "postrouting", "prio": 100, "policy": "accept"}
 SNAT = [{"masquerade": None}]
@@ -79,6 +79,40 @@ def test_devices_that_rules_know_by_number_are_named() -> None:
 
     objects = (asks("iif", "eth0"), asks("oif", {"set": ["eth1", "lo"]}), asks("oifname", "eth2"), asks("oif", "@some"))
     assert named_devices(for_trial(listing({"chain": POSTROUTING}, *objects))) == ("eth0", "eth1")
+
+
+ADDRTYPE = {"xt": {"type": "match", "name": "addrtype"}}
+MASQUERADE = {"xt": {"type": "target", "name": "MASQUERADE"}}
+
+
+def test_rules_that_iptables_alone_can_load_are_put_in_their_places_afterwards() -> None:
+    chain = {"name": "POSTROUTING", "type": "nat", "hook": "postrouting", "prio": 100, "policy": "accept"}
+    words = "-m addrtype --src-type LOCAL -j MASQUERADE"
+    rules = (
+        {"expr": [MASQUERADE]},
+        {"expr": [ADDRTYPE, MASQUERADE], "iptables": words},
+        {"expr": [ADDRTYPE, MASQUERADE]},
+        {"expr": SNAT},
+    )
+
+    def of(family: str, told: list[tuple[str, str]]) -> tuple[Any, ...]:
+        place = {"family": family, "table": "nat"}
+        objects = [{"table": {"family": family, "name": "nat"}}, {"chain": {**place, **chain}}]
+        objects += [{"rule": {**place, "chain": "POSTROUTING", **each}} for each in rules]
+        return for_trial({"nftables": objects}, told)
+
+    kept = of("ip", [("ip6", "nat")])
+    loaded = [each["rule"] for each in json.loads(loadable(kept))["nftables"] if "rule" in each]
+    assert [each["expr"] for each in loaded] == [SNAT, [{"counter": None}], [{"counter": None}], SNAT]
+    assert not any("iptables" in each for each in loaded)
+    assert replacing(kept) == (f"iptables-nft -t nat -R POSTROUTING 2 {words}",)
+    assert replacing(of("ip6", [])) == (f"ip6tables-nft -t nat -R POSTROUTING 2 {words}",)
+    assert of("ip", [("ip", "nat")]) == ()
+
+
+def test_what_iptables_may_mark_in_an_unseen_way_is_kept() -> None:
+    mangle = chain("PREROUTING", type="filter", hook="prerouting", prio=-150, policy="accept")
+    assert kept(mangle, rule("PREROUTING", {"xt": {"type": "target", "name": "MARK"}})) != []
 
 
 def test_it_is_written_as_nft_reads_it() -> None:

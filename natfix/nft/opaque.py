@@ -1,0 +1,60 @@
+"""Rules of iptables in a listing of nft, which shows of their matches and targets no more than the names (``xt``). Pure.
+
+``iptables`` in a rule of a listing is natfix's own addition: the words by which iptables knows that rule (natfix.host.opaque).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from natfix.nft.matches import unknown
+from natfix.nft.spelling import statement
+
+WORDS: Final = "iptables"
+# Tables that iptables-nft keeps, and the chains in them that it calls its own.
+TABLES: Final = frozenset({"raw", "mangle", "nat", "filter", "security"})
+CHAINS: Final = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
+_FAMILIES: Final = frozenset({"ip", "ip6"})
+# What needs no parameter to be understood: a comment, and a source NAT to the address of the device.
+_COMMENT, _MASQUERADE = "comment", "MASQUERADE"
+
+
+def is_iptables(family: str, table: str) -> bool:
+    """Whether a table is one that iptables-nft keeps."""
+    return family in _FAMILIES and table in TABLES
+
+
+def plain(expressions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The expressions of a rule, with those of iptables that need no parameter as nft has them itself."""
+    return [each for one in expressions for each in _plain(one)]
+
+
+def _plain(one: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    extension = _extension(one)
+    if extension == ("target", _MASQUERADE):
+        yield {"masquerade": None}
+    elif extension != ("match", _COMMENT):
+        yield one
+
+
+def is_hidden(listed: Mapping[str, Any]) -> bool:
+    """Whether a rule holds what only iptables can show, and nft cannot load from a listing."""
+    return WORDS in listed or any("xt" in one for one in plain(listed["expr"]))
+
+
+def guessed(one: Mapping[str, Any]) -> tuple[str, str]:
+    """The words of an expression of iptables of which no more than the name is known: a test, and what is done."""
+    kind, name = _extension(one)
+    if kind == "match":
+        return unknown(f"xt match {name}"), ""
+    if kind == "target":
+        # What marks or tracks may do so in any way; what translates does, to an address that nobody tells.
+        return "", f"-j {name}" if name in {"SNAT", "DNAT", "REDIRECT", "NETMAP"} else f"-j nft:xt_{name}"
+    # nft before 1.0.6 says nothing at all: it may be any test, and any translation.
+    return unknown(statement(one)), "-j MASQUERADE"
+
+
+def _extension(one: Mapping[str, Any]) -> tuple[str, str]:
+    said = one.get("xt")
+    return (str(said.get("type", "")), str(said.get("name", ""))) if isinstance(said, Mapping) else ("", "")
