@@ -12,7 +12,8 @@ FAST := $(wildcard tests/unit tests/property tests/rules)
 # All the others, and the files beside them.
 SLOW := $(filter-out $(addsuffix /,$(FAST)) tests/__pycache__/,$(wildcard tests/*/ tests/test_*.py))
 # Those in which programs write rulesets that are worth keeping.
-DUMPING := tests/kernel/test_cni.py tests/kernel/test_libvirt.py tests/machine/test_docker_shapes.py tests/machine/test_podman.py
+DUMPING := tests/kernel/test_cni.py tests/kernel/test_libvirt.py tests/machine/test_docker_shapes.py tests/machine/test_podman.py \
+	tests/machine/test_firewalld.py
 
 .DEFAULT_GOAL := help
 # The steps of a target are meant to run in their order, also under -j.
@@ -39,9 +40,10 @@ test-machine: $(VENV)/stamp $(ANSIBLE_VENV)/stamp
 	$(BIN)/python -m pytest $(SLOW)
 
 fuzz-kernel: debian $(VENV)/stamp ## Ask the kernel about 10,000 packets in random rulesets (root; minutes)
-	NATFIX_FUZZ_TABLES=420 NATFIX_FUZZ_SEED=$${SEED:-1000} $(BIN)/python -m pytest --timeout 3600 tests/kernel/test_walk_agrees.py tests/kernel/test_nft_agrees.py
+	NATFIX_FUZZ_TABLES=420 NATFIX_FUZZ_SEED=$${SEED:-1000} $(BIN)/python -m pytest --timeout 3600 tests/kernel/test_walk_agrees.py tests/kernel/test_nft_agrees.py \
+		tests/kernel/test_way_agrees.py
 
-dumps: debian $(VENV)/stamp ## Let real programs write tests/data/dumps/real-*.save anew (root; minutes)
+dumps: debian $(VENV)/stamp ## Let real programs write tests/data/*/real-* anew (root; minutes)
 	NATFIX_KEEP_DUMPS=1 $(BIN)/python -m pytest $(DUMPING)
 
 lint: $(VENV)/stamp ## Style, types and the direction of imports

@@ -17,8 +17,8 @@ from natfix.ruleset import Family
 _GETTABLE, _GETCHAIN = 1, 4
 _TABLE_NAME: Final = 1
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK = 1, 3, 4
-# The type of a nested attribute, as it stands in a message.
-_HOOK_HEAD: Final = struct.pack("=H", _CHAIN_HOOK | 0x8000)
+# How a message tells of what type a hooked chain is, NFTA_CHAIN_TYPE; it tells nothing of any other chain.
+_TYPES: Final = tuple(struct.pack("=H", 7) + name for name in (b"nat\0", b"filter\0", b"route\0"))
 _FAMILIES: Final = {"inet": 1, "ip": 2, "ip6": 10}
 _CALLED: Final = {Family.IPV4: "ip", Family.IPV6: "ip6"}
 
@@ -92,7 +92,7 @@ def _chains_of_others() -> frozenset[tuple[str, str]]:
         for family in _CALLED.values():
             for chain in kernel.dump(NF_TABLES, _GETCHAIN, _FAMILIES[family]) or ():
                 # A host with Kubernetes has thousands that nobody hooks.
-                if _HOOK_HEAD not in chain:
+                if not any(kind in chain for kind in _TYPES):
                     continue
                 said = dict(attributes(chain))
                 table = family, _name(said, _CHAIN_TABLE)

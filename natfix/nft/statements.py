@@ -70,7 +70,9 @@ def _rewritten(kind: str, options: Mapping[str, Any]) -> Alternatives:
     port = options.get("port")
     if port is not None:
         where = f"{bracketed}:{text_of(port)}"
-    return (f"-j {target} {option} {where}".rstrip(),) if where else (f"-j {target}",)
+    flags = options.get("flags", ())
+    drawn = " --random" if {"random", "fully-random"} & set([flags] if isinstance(flags, str) else flags) else ""
+    return (f"-j {target} {option} {where}{drawn}",) if where else (f"-j {target}",)
 
 
 def _own_address(address: Any) -> str | None:  # noqa: ANN401  (JSON)

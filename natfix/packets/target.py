@@ -23,10 +23,16 @@ UNTRACKED = frozenset({"UNTRACKED"})
 
 def rewritten(rule: Rule, piece: Piece) -> list[Outcome]:
     """Apply source NAT; packets that it gives the address they have are accepted: that binding hides nothing."""
-    same = _unchanged(rule)
+    same, chosen = _unchanged(rule)
     source = piece.packets.source
-    parts = [(Fate.ACCEPT, source & same), (Fate.SOURCE_NAT, source - same)]
-    return [replace(piece, packets=piece.packets.having("source", part)).outcome(fate, rule) for fate, part in parts if part]
+    kept = same if not chosen else Intervals()
+    parts = [(Fate.ACCEPT, source & kept, piece), (Fate.SOURCE_NAT, source - same, piece)]
+    if chosen:
+        # The kernel draws one of the addresses, which may be the packet's own.
+        parts.append((Fate.SOURCE_NAT, source & same, piece.doubted([chosen])))
+    return [
+        replace(each, packets=each.packets.having("source", part)).outcome(fate, rule) for fate, part, each in parts if part
+    ]
 
 
 def passed(rule: Rule, piece: Piece) -> Piece:
@@ -70,13 +76,29 @@ def _change(rule: Rule) -> Change | None:
     return None
 
 
-def _unchanged(rule: Rule) -> Intervals:
-    """The source addresses that a source NAT rule maps to themselves."""
+def _unchanged(rule: Rule) -> tuple[Intervals, str]:
+    """The source addresses that a source NAT rule maps to themselves, and what leaves that in doubt.
+
+    Of a range the kernel keeps the address of a packet that has one of it, unless it shall choose at random, or the port has to
+    be another as well (nf_nat_core.c, get_unique_tuple).
+    """
     option = rule.option("to", "NETMAP") or rule.option("to-source", "SNAT")
     if option is None:
-        return Intervals()
+        return Intervals(), ""
+    addresses, ports = _without_ports(option.value)
+    first, _, last = addresses.partition("-")
     try:
-        network = parse_network(option.value)
-    except ValueError:  # a range of addresses, or ports
-        return Intervals()
-    return Intervals.networks([network])
+        low, high = parse_network(first), parse_network(last or first)
+    except ValueError:  # ports alone
+        return Intervals(), ""
+    same = Intervals.of([(int(low.network_address), int(high.broadcast_address))])
+    drawn = ports or any(rule.option(name, "SNAT") for name in ("random", "random-fully"))
+    return same, f"--to-source {option.value}" if last and drawn else ""
+
+
+def _without_ports(text: str) -> tuple[str, str]:
+    """Part ``10.0.0.1-10.0.0.9:80`` or ``[fd00::1]:80`` into addresses and ports, which need not be there."""
+    if "]" not in text and text.count(":") != 1:
+        return text, ""
+    addresses, _, ports = text.rpartition(":")
+    return addresses.replace("[", "").replace("]", ""), ports

@@ -17,6 +17,10 @@ from tests.kernel.pods import CIDRS, FAMILIES, WORLD, Site
 pytestmark = pytest.mark.kernel("nft")
 
 FOLDER = Path(__file__).parents[1] / "data" / "nft" / "actors"
+# Written by the programs themselves in tests/machine, with the audit rule that speaks of each.
+REAL = sorted(FOLDER.parent.glob("real-*.json"))
+DOCKER = corrected(Backend(Family.IPV4, "nft"))
+KEEPERS = {"cni": "CNI001", "libvirt": "LIB001", "netavark": "POD001"}
 IPV4 = Family.IPV4
 
 
@@ -114,6 +118,17 @@ def left(host: Host) -> list[object]:
 
 def _uncounted(ruleset: str) -> str:
     return re.sub(r"packets \d+ bytes \d+|expires \S+", "", ruleset)
+
+
+@pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)
+def test_a_listing_that_real_programs_wrote_is_told_and_proved_on_any_host(path: Path) -> None:
+    with own_host() as host:
+        host.write("/run/nft.json", path.read_bytes())
+        # firewalld's rule names no subnet, which the text of a Docker host brings.
+        host.write("/run/docker.save", f"*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING {DOCKER}\nCOMMIT\n".encode())
+        wanted = {id_ for name, id_ in KEEPERS.items() if name in path.stem}
+        assert set(found(host, "/run/nft.json")) == wanted
+        assert "source-nat" in {proof["said"] for proof in proved(host, "/run/nft.json", "/run/docker.save")}
 
 
 @pytest.mark.parametrize("variant", ["nft", "legacy"])

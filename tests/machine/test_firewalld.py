@@ -1,10 +1,12 @@
 """A Docker host with firewalld: who notices that Docker puts its rules back after firewalld's start and reload."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.dumps import judged, listed
 from tests.machine.conftest import DockerPairs
 from tests.machine.machines.pair import CLUSTER, DockerHost, Pair
 from tests.machine.machines.patience import eventually
@@ -17,6 +19,8 @@ SETTINGS = f'cluster-cidr = ["{CLUSTER}"]\n'
 NETWORKS = {f"net{number}": f"172.7.{number}.0/24" for number in range(131, 137)}
 RELOAD, START, UNIT_RELOAD = "firewall-cmd --reload", "systemctl restart firewalld", "systemctl reload firewalld"
 HEARD = {"watch": (RELOAD, START, UNIT_RELOAD), "path": (START, UNIT_RELOAD), "drop-in": (START, UNIT_RELOAD)}
+CONFIGURATION = "/etc/firewalld/firewalld.conf"
+CIDR = ("--cluster-cidr", CLUSTER)
 ZONE = ("firewall-cmd", "--quiet", "--zone=public")
 
 
@@ -107,6 +111,33 @@ def test_with_the_guard_no_reload_and_no_zone_that_masquerades_hides_a_pod(pair:
         host.run("natfix", "guard", "off")
         host.output(*ZONE, "--permanent", "--remove-masquerade")
         answered(host, RELOAD)
+
+
+@pytest.mark.parametrize("backend", ["nftables", "iptables"])
+def test_a_zone_that_masquerades_is_found_and_proved_with_either_backend(pair: Pair, host: DockerHost, backend: str) -> None:
+    def ask(*words: str) -> tuple[int, str]:
+        done = host.run(*words)
+        return done.returncode, done.stdout or done.stderr
+
+    host.output(*ZONE, "--permanent", "--add-masquerade")
+    try:
+        answered(host, f"sed -i s/^FirewallBackend=.*/FirewallBackend={backend}/ {CONFIGURATION} && {START}")
+        host.output("natfix", "apply")
+        # Nobody can tell which of what a zone masquerades was meant, so natfix tells of it, and the guard keeps the addresses.
+        assert pair.seen() == host.address
+        document = json.loads(ask("natfix", "check", "--format=json")[1])
+        assert "FIR001" in {each["id"] for table in document["tables"] for each in table["findings"]}
+        name = f"firewalld-{host.output('firewall-cmd', '--version').strip()}"
+        if backend == "nftables":
+            listed(ask, name, *CIDR)
+        else:
+            assert "FIR001" in {id_ for id_, _ in judged(ask, f"{name}-nft", *CIDR)}
+        host.output("natfix", "guard", "on")
+        assert pair.seen() == host.pod.address
+        host.output("natfix", "guard", "off")
+    finally:
+        host.output(*ZONE, "--permanent", "--remove-masquerade")
+        answered(host, f"sed -i s/^FirewallBackend=.*/FirewallBackend=nftables/ {CONFIGURATION} && {START}")
 
 
 def test_a_zone_can_be_told_to_masquerade_only_what_leaves_the_cluster(pair: Pair, host: DockerHost) -> None:

@@ -7,7 +7,8 @@ import pytest
 from natfix.host.lab.dockerd import IMAGE
 from tests.dumps import Ask, judged
 from tests.machine.conftest import DockerPairs
-from tests.machine.machines.pair import ARCHIVE, CLUSTER, SERVER, DockerHost, Pair
+from tests.machine.machines.beside import configure_podman
+from tests.machine.machines.pair import CLUSTER, SERVER, DockerHost, Pair
 from tests.machine.machines.patience import eventually
 from tests.machine.machines.pod import Pod
 from tests.machine.machines.stream import stream
@@ -15,21 +16,6 @@ from tests.machine.machines.stream import stream
 pytestmark = [pytest.mark.machine("systemd-nspawn", "debootstrap", "setpriv"), pytest.mark.slow]
 
 SUBNET, FIRST = "172.7.77.0/24", "172.7.77.2"
-# Podman refuses to lay overlays on this machine's, and its control groups want controllers that this machine may not have.
-STORAGE = """\
-[storage]
-driver = "vfs"
-runroot = "/run/containers/storage"
-graphroot = "/var/lib/containers/storage"
-"""
-CONTAINERS = """\
-[containers]
-cgroups = "disabled"
-[engine]
-cgroup_manager = "cgroupfs"
-[network]
-firewall_driver = "{driver}"
-"""
 POD = ("--network=pods", IMAGE, "/bin/busybox", "sh", "-c")
 
 
@@ -40,10 +26,7 @@ def pair(request: pytest.FixtureRequest, docker_pairs: DockerPairs) -> Iterator[
         host = made.a
         made.b.output("ip", "route", "add", SUBNET, "via", host.address)
         host.put("/etc/natfix/natfix.toml", f'cluster-cidr = ["{CLUSTER}"]\n')
-        host.put("/etc/containers/storage.conf", STORAGE)
-        host.put("/etc/containers/containers.conf", CONTAINERS.format(driver=request.param))
-        host.output("podman", "import", ARCHIVE, IMAGE)
-        host.output("podman", "network", "create", "--disable-dns", f"--subnet={SUBNET}", "pods")
+        configure_podman(host, request.param, SUBNET)
         host.output("podman", "run", "--detach", f"--ip={FIRST}", "--name=first", *POD, SERVER)
         yield made
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shlex
 import socket
 import sys
@@ -32,6 +33,7 @@ from natfix.packets import Packet
 _CONNTRACK_DELETE = 2
 _EVERY_PROTOCOL = 3
 _PATIENCE = 3.0
+_SHORTLY = 0.1
 # Of every device: each is alone on its cable, and /sys shows those of another namespace.
 _MAC = bytes.fromhex("026e61746678")
 _SETTINGS = {
@@ -70,7 +72,7 @@ def hold(trial: Mapping[str, Any]) -> list[str | None]:
         _load(trial["program"], trial["rules"], "--noflush")
     with ExitStack() as open_ends:
         ends = {device: open_ends.enter_context(_end(cable)) for device, cable in cables.items()}
-        return [_send(packet, number, ends) for number, packet in enumerate(packets)]
+        return _sent(packets, ends)
 
 
 def _packet(words: Mapping[str, Any]) -> Packet:
@@ -121,8 +123,20 @@ def _end(cable: str) -> socket.socket:
     return end
 
 
-def _send(packet: Packet, number: int, ends: Mapping[str, socket.socket]) -> str | None:
-    """Send one packet on its way; its source address as it arrives."""
+def _sent(packets: Sequence[Packet], ends: Mapping[str, socket.socket]) -> list[str | None]:
+    """Send packets one after the other; the source address of each as it arrives, or None."""
+    arrived: dict[tuple[str, int], str] = {}
+    awaited = [(packet.out_interface, number) for number, packet in enumerate(packets)]
+    for packet, place in zip(packets, awaited, strict=True):
+        _send(packet, place[1], ends)
+        _take_in(ends, arrived, [place], _SHORTLY)
+    # What was dropped never comes: it is waited for once, and not for each.
+    _take_in(ends, arrived, awaited, _PATIENCE)
+    return [arrived.get(place) for place in awaited]
+
+
+def _send(packet: Packet, number: int, ends: Mapping[str, socket.socket]) -> None:
+    """Send one packet on its way."""
     host = "32" if packet.destination.version == 4 else "128"  # noqa: PLR2004  (the version)
     route = f"{packet.destination}/{host}"
     _must("ip", "route", "replace", route, "dev", packet.out_interface)
@@ -130,20 +144,19 @@ def _send(packet: Packet, number: int, ends: Mapping[str, socket.socket]) -> str
     with Nfnetlink() as kernel:
         kernel.ask(CONNTRACK, _CONNTRACK_DELETE)
     ends[packet.in_interface].send(frame(packet, number, _MAC))
-    return _arrived(ends[packet.out_interface], number)
 
 
-def _arrived(end: socket.socket, number: int) -> str | None:
-    limit = time.monotonic() + _PATIENCE
-    while (left := limit - time.monotonic()) > 0:
-        end.settimeout(left)
-        try:
+def _take_in(
+    ends: Mapping[str, socket.socket], arrived: dict[tuple[str, int], str], awaited: Sequence[tuple[str, int]], seconds: float
+) -> None:
+    """Take in what comes by any device, until all that is awaited is there or the time is over."""
+    devices = {end: device for device, end in ends.items()}
+    limit = time.monotonic() + seconds
+    while not arrived.keys() >= set(awaited) and (left := limit - time.monotonic()) > 0:
+        for end in select.select(list(devices), [], [], left)[0]:
             found = seen_in(end.recv(2048))
-        except TimeoutError:
-            break
-        if found is not None and found[0] == number:
-            return found[1]
-    return None
+            if found is not None:
+                arrived.setdefault((devices[end], found[0]), found[1])
 
 
 def _must(*command: str, data: str = "") -> None:

@@ -37,13 +37,19 @@ PACKAGES = (
     "systemd",
     "systemd-sysv",
 )
-# firewalld and Podman behave alike everywhere, so one release has them: an image more is a minute more.
-# debootstrap knows no virtual packages: firewalld's polkitd asks for a logind, which libpam-systemd provides. Nor does it
-# install what is only recommended: netavark is the one that writes Podman's rules.
-BESIDE_DOCKER = ("firewalld", "libpam-systemd", "netavark", "podman")
+# debootstrap installs nothing that is only recommended: netavark is the one that writes Podman's rules, and each release has
+# another one. firewalld behaves alike everywhere, so one release has it. debootstrap knows no virtual packages either: the
+# polkitd of firewalld and libvirt asks for a logind, which libpam-systemd provides. libvirt and CNI's plugins of sid write
+# tables of nft's own.
+PODMAN = ("netavark", "podman")
+NATIVE = ("containernetworking-plugins", "dnsmasq-base", "libpam-systemd", "libvirt-clients", "libvirt-daemon-driver-network")
 # What a host has that Ansible manages: its sshd, which runs as on any Debian, and what Ansible's apt and pip want there.
 MANAGED = ("openssh-server", "python3-apt", "python3-packaging", "python3-venv")
-ALSO = {"bookworm": (), "trixie": ("docker-cli", *BESIDE_DOCKER, *MANAGED), "sid": ("docker-cli",)}
+ALSO = {
+    "bookworm": PODMAN,
+    "trixie": ("docker-cli", "firewalld", "libpam-systemd", *PODMAN, *MANAGED),
+    "sid": ("docker-cli", *NATIVE, *PODMAN),
+}
 
 # Speed: nothing here has to survive a power cut, and nobody reads manuals.
 DPKG = """\

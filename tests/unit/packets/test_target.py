@@ -1,6 +1,7 @@
 """natfix/packets/target.py: what targets do."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
@@ -22,11 +23,28 @@ def change(spec: str, before: Change | None = None) -> Change | None:
     return passed(Rule("POSTROUTING", spec), replace(START, change=before or Change())).change
 
 
-@pytest.mark.parametrize(
-    "spec", ["-j MASQUERADE", "-j SNAT --to-source 10.0.0.1-10.0.0.9", "-j SNAT --to-source :1-9", "-j SAME --to 10.0.0.1"]
-)
+@pytest.mark.parametrize("spec", ["-j MASQUERADE", "-j SNAT", "-j SNAT --to-source :1-9", "-j SAME --to 10.0.0.1"])
 def test_source_nat_rewrites_every_source(spec: str) -> None:
     assert fates(spec) == [(Fate.SOURCE_NAT, START.packets.source)]
+
+
+def test_of_a_range_a_packet_keeps_the_address_that_it_has_in_it() -> None:
+    """Found by the kernel: seed 1 of tests/kernel/test_way_agrees.py."""
+    some = Intervals.of([(int(ip_address("192.0.2.1")), int(ip_address("192.0.2.9")))])
+    rest = START.packets.source - some
+    assert fates("-j SNAT --to-source 192.0.2.1-192.0.2.9") == [(Fate.ACCEPT, some), (Fate.SOURCE_NAT, rest)]
+    for drawn in ("-j SNAT --to-source 192.0.2.1-192.0.2.9:80-90", "-j SNAT --to-source 192.0.2.1-192.0.2.9 --random-fully"):
+        assert fates(drawn) == [(Fate.SOURCE_NAT, rest), (Fate.SOURCE_NAT, some)]
+        doubts = [each.unknown for each in rewritten(Rule("POSTROUTING", drawn), START)]
+        assert doubts == [(), (drawn.removeprefix("-j SNAT ").removesuffix(" --random-fully"),)]
+
+
+def test_ports_change_no_address() -> None:
+    one = addresses("192.0.2.1/32")
+    assert fates("-j SNAT --to-source 192.0.2.1:80")[0] == (Fate.ACCEPT, one)
+    six = Piece(everything(Family.IPV6).having("source", Intervals.single(int(ip_address("fd00::1")))))
+    for text in ("fd00::1", "[fd00::1]:80", "fd00::1-fd00::9"):
+        assert [fate for fate, _ in fates(f"-j SNAT --to-source {text}", six)] == [Fate.ACCEPT]
 
 
 def test_source_nat_to_the_same_address_hides_nothing() -> None:
@@ -47,7 +65,7 @@ def test_mapping_a_network_onto_itself_hides_nothing() -> None:
 def test_ipv6_source_nat_to_the_same_address_hides_nothing() -> None:
     six = Piece(everything(Family.IPV6))
     assert fates("-j SNAT --to-source fd00::1", six)[0] == (Fate.ACCEPT, addresses("fd00::1/128"))
-    assert [fate for fate, _ in fates("-j SNAT --to-source [fd00::1]:80", six)] == [Fate.SOURCE_NAT]
+    assert [fate for fate, _ in fates("-j SNAT --to-source [fd00::1]:80", six)] == [Fate.ACCEPT, Fate.SOURCE_NAT]
 
 
 @pytest.mark.parametrize("target", ["LOG", "NFLOG", "ULOG", "TRACE", "CONNMARK --save-mark"])
