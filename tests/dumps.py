@@ -91,8 +91,9 @@ def _keep(name: str, text: str) -> None:
 def _keep_listing(name: str, text: str) -> None:
     if KEEP:
         objects = [each for each in json.loads(text)["nftables"] if not _is_iptables(each)]
-        calm = re.sub(r'"(packets|bytes)": \d+', r'"\1": 0', json.dumps({"nftables": objects}, indent=1))
-        (LISTINGS / f"real-{name}.json").write_text(f"{calm}\n")
+        lines = ",\n".join(map(json.dumps, objects))
+        calm = re.sub(r'"(packets|bytes)": \d+', r'"\1": 0', f'{{"nftables": [\n{lines}\n]}}\n')
+        (LISTINGS / f"real-{name}.json").write_text(calm)
 
 
 def _is_iptables(each: dict[str, dict[str, str]]) -> bool:
