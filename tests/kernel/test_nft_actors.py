@@ -155,9 +155,9 @@ HIDING = {
     ),
     "cni": (CNI.replace("SUBNET", "10.1.2.0/24"), TEN, ["CNI001"]),
     "flannel of another network": (FLANNEL.replace("daddr CLUSTER return", "daddr 172.7.0.0/18 return"), HERE, ["FLA001"]),
-    "calico with a pool that is too small": (CALICO.replace("POOL", "10.1.0.0/16"), TEN, ["NAT006"]),
-    "libvirt": (LIBVIRT, TEN, ["NAT001"]),
-    "incus": (INCUS, TEN, ["NAT001"]),
+    "calico with a pool that is too small": (CALICO.replace("POOL", "10.1.0.0/16"), TEN, ["CAL001"]),
+    "libvirt": (LIBVIRT, TEN, ["LIB001"]),
+    "incus": (INCUS, TEN, ["LXD001"]),
     "firewalld": (FIREWALLD.replace("RULE", 'meta nfproto ipv4 oifname != "lo" masquerade'), HERE, ["FIR001"]),
 }
 SILENT = {
