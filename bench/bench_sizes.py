@@ -36,7 +36,7 @@ def build(folder: Path) -> dict[str, Path]:
     wheel = wheels.build(folder, epoch=EPOCH)
     carried = (wheel, *wheels.fetch(folder))
     package = debian.build(debian.Release(carried, EPOCH), folder)
-    root = image.build(image.fetch(folder / "packages"), package, folder / "image", EPOCH)
+    root = image.build(image.fetch(image.RELEASES[0], folder / "packages"), package, folder / "image", EPOCH)
     (sdist,) = folder.glob("natfix-*.tar.gz")
     return {"wheel": wheel, "sdist": sdist, "Debian package": package, "container image": root}
 

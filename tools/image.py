@@ -2,7 +2,7 @@
 
 From the root of the repository, as root::
 
-    .venv/bin/python -m tools.image fetch dist/packages
+    .venv/bin/python -m tools.image fetch bookworm dist/packages
     SOURCE_DATE_EPOCH=1700000000 .venv/bin/python -m tools.image build dist/packages natfix_*_all.deb dist/image
     docker build --file dist/image/Containerfile --tag natfix dist/image
 
@@ -26,9 +26,9 @@ from tools.debian_archive import mirror, proxies
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFINITION = ROOT / "container" / "Containerfile"
-# Not the newest one: nft before 1.1 dies (segmentation fault) of every set that nft 1.1 makes, and so would the node's own nft,
-# over its whole ruleset. Newer ones read what this one, 1.0.6, makes.
-RELEASE = "bookworm"
+# For nodes whose nft is older than 1.1, and for the others: an nft of 1.0.6 dies (segmentation fault) of sets that one of 1.1
+# made, over the whole ruleset, and the image's nft and its node's must not do that to each other.
+RELEASES = ("bookworm", "trixie")
 # unshare, of util-linux, is for rehearsals where the container may make namespaces.
 WANTED = ("iptables", "nftables", "python3", "util-linux")
 # The journal and its library are the host's; a container writes to its standard output. What else is left out is of no use
@@ -39,7 +39,7 @@ UNWANTED = frozenset(
 )
 # Programs of util-linux and others are many, and few are called.
 PROGRAMS = frozenset(
-    {"unshare", "nft", "natfix", "python3", "python3.11", "xtables-legacy-multi", "xtables-nft-multi"}
+    {"unshare", "nft", "natfix", "python3", "python3.11", "python3.13", "xtables-legacy-multi", "xtables-nft-multi"}
     | {f"{family}{kind}{verb}" for family in ("iptables", "ip6tables") for kind in ("-nft", "-legacy")
        for verb in ("", "-save", "-restore")}
 )  # fmt: skip
@@ -101,13 +101,13 @@ class Package:
     provides: tuple[str, ...]
 
 
-def fetch(folder: Path, *wanted: str, release: str = RELEASE) -> list[Path]:
-    """Let debootstrap fetch and verify the packages of a small system and those that are wanted; return their files.
+def fetch(release: str, folder: Path, *more: str) -> list[Path]:
+    """Let debootstrap fetch and verify the packages of a small system, those that are wanted, and *more*; return their files.
 
     Raises:
         subprocess.CalledProcessError: debootstrap failed; it has said why.
     """
-    include = f"--include={','.join(wanted or WANTED)}"
+    include = f"--include={','.join((*WANTED, *more))}"
     command = ("debootstrap", "--download-only", "--variant=minbase", include, release, str(folder), mirror())
     done = subprocess.run(
         command, check=False, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C.UTF-8", **proxies()}
@@ -269,10 +269,10 @@ def _output(*words: str) -> str:
 def main(what: str, *places: str) -> None:
     """Do what the command line says; see above."""
     if what == "fetch":
-        (folder,) = map(Path, places)
+        release, folder = places[0], Path(places[1])
         with tempfile.TemporaryDirectory() as name:
             folder.mkdir(parents=True, exist_ok=True)
-            for package in fetch(Path(name)):
+            for package in fetch(release, Path(name)):
                 shutil.copy(package, folder)
     else:
         packages, own, folder = map(Path, places)

@@ -9,7 +9,7 @@ from natfix.audit.guard import TABLE, Guard, HeldGuards, nft_family, table_name
 from natfix.errors import ConflictError, HostError, NatfixError
 from natfix.host.nfnetlink import Nfnetlink, needs_root
 from natfix.host.nftables import has_table
-from natfix.host.programs import Done, find, run
+from natfix.host.programs import Done, died, find, run
 from natfix.ruleset import Family
 
 if TYPE_CHECKING:  # natfix check needs no plans, and starts faster without them.
@@ -90,5 +90,7 @@ def _refused(done: Done, what: str) -> NatfixError:
         return needs_root()
     if "No such file" in done.complaint:
         return ConflictError(f"somebody changed the guard meanwhile; nothing was changed: {done.complaint}", hint="Try again.")
+    if done.crashed:
+        return died(done)
     hint = "It needs nft 0.9.0 or later with JSON (nft --version)." if "JSON" in done.complaint else None
     return HostError(f"the guard cannot be {what}: {done}: {done.complaint}", hint=hint)

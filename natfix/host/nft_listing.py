@@ -9,7 +9,7 @@ from typing import Any, Final
 from natfix.app.ports import Backend, NftListing
 from natfix.errors import HostError
 from natfix.host.nfnetlink import NF_TABLES, Nfnetlink, attributes
-from natfix.host.programs import run
+from natfix.host.programs import died, run
 from natfix.nft.opaque import CHAINS, WORDS, is_hidden, is_iptables
 from natfix.ruleset import Family
 
@@ -44,6 +44,8 @@ class HostNftListing(NftListing):
         for family, name in wanted:
             done = run("nft", "-j", "list", "table", family, name)
             # A table can be gone by now; what nft says of anything else is told.
+            if done.crashed:
+                raise died(done)
             if done.code and "No such file or directory" not in done.complaint:
                 raise HostError(f"{done} failed: {done.complaint}")
             if not done.code:

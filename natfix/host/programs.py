@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,6 +48,11 @@ class Done:
     def __str__(self) -> str:
         """Spell the command as a shell takes it, the program by its file name."""
         return shlex.join((os.path.basename(self.command[0]), *self.command[1:]))  # noqa: PTH119  (pathlib costs 10 ms)
+
+    @property
+    def crashed(self) -> bool:
+        """Whether it died of a defect of its own."""
+        return self.code in {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL, -signal.SIGFPE}
 
 
 def find(program: str) -> str | None:
@@ -94,4 +100,13 @@ def missing(program: str) -> HostError:
     return HostError(
         f"the program {name} is not installed",
         hint=f"Install the package {debian} (Debian, Ubuntu) or {rhel} (RHEL, Fedora).",
+    )
+
+
+def died(done: Done) -> HostError:
+    """Make the error that says a program died of a defect of its own, as nft before 1.1 does of sets that a newer nft made."""
+    return HostError(
+        f"{done} died ({signal.Signals(-done.code).name}), which is a defect of that program",
+        hint="An nft dies of sets that a newer nft made (1.0.6 of 1.1's). Use one version on this host, the newest of them; "
+        "of natfix's container image, the one whose Debian has it.",
     )

@@ -1,5 +1,8 @@
 """GuardStore: its twin, and the tables of a real kernel."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from natfix.app.guard_ports import GuardStore
@@ -8,6 +11,7 @@ from natfix.errors import ConflictError, HostError, UnsupportedError
 from natfix.host.guard import NftGuardStore
 from natfix.host.guard_probe import observe, require_chains
 from natfix.host.memory.guard import MODERN, MemoryGuardStore
+from natfix.host.nft_listing import HostNftListing
 from natfix.host.two_chains import Observation
 from natfix.plan.guard import GuardChange
 from natfix.ruleset import Family
@@ -97,6 +101,19 @@ def test_without_nft_there_is_no_guard_and_none_can_be_put(netns: str, monkeypat
         with pytest.raises(HostError, match="the program nft is not installed") as caught:
             act()
         assert "nftables" in str(caught.value)
+
+
+@pytest.mark.kernel("nft")
+def test_an_nft_that_dies_is_told_with_what_it_dies_of(netns: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "nft"
+    program.write_text("#!/bin/sh\nkill -SEGV $$\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    command("/usr/sbin/nft", "add", "table", "inet", "other")
+    for act in (lambda: NftGuardStore().put(GuardChange((), (ONE,))), HostNftListing().read):
+        with pytest.raises(HostError, match=r"^nft .* died \(SIGSEGV\), which is a defect of that program") as caught:
+            act()
+        assert "sets that a newer nft made" in str(caught.value)
 
 
 @pytest.mark.kernel("nft", "unshare")

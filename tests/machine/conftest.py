@@ -4,6 +4,7 @@ A module that boots machines takes ``pair``, and gets it three times, once for e
 with ``docker_pairs``. When a test fails, the journals of the machines that are switched on are part of its report.
 """
 
+import functools
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
@@ -54,23 +55,25 @@ def images(request: pytest.FixtureRequest) -> Iterator[Images]:
 
 
 @pytest.fixture(scope="session")
-def archive(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """The Debian packages of natfix's container image."""
-    with container.archive(partial(_say, request.config.pluginmanager.getplugin("terminalreporter"))) as folder:
-        yield folder
+def archives(request: pytest.FixtureRequest) -> Iterator[Images]:
+    """The Debian packages of natfix's container image, of a release."""
+    say = partial(_say, request.config.pluginmanager.getplugin("terminalreporter"))
+    with ExitStack() as stack:
+        yield functools.cache(lambda release: stack.enter_context(container.archive(release, say)))
 
 
 @pytest.fixture(scope="session")
-def kubectl(request: pytest.FixtureRequest) -> Iterator[container.Kubectl]:
+def kubectl(archives: Images, tmp_path_factory: pytest.TempPathFactory) -> container.Kubectl:
     """Debian's kubectl."""
-    with container.kubectl(partial(_say, request.config.pluginmanager.getplugin("terminalreporter"))) as found:
-        yield found
+    return container.kubectl(archives(container.KUBECTL[0]), tmp_path_factory.mktemp("kubectl"))
 
 
 @pytest.fixture(scope="session")
-def image_folder(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What natfix's container image is built from: its root and its definition."""
-    return container.build(archive, tmp_path_factory.mktemp("container"))
+def image_folders(archives: Images, tmp_path_factory: pytest.TempPathFactory) -> Images:
+    """What natfix's container image of a release is built from: its root and its definition."""
+    folder = tmp_path_factory.mktemp("container")
+    package = functools.cache(lambda: container.package(folder))
+    return functools.cache(lambda release: container.build(archives(release), package(), folder / release))
 
 
 @pytest.fixture(scope="session")

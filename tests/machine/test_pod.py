@@ -27,6 +27,15 @@ pytestmark = [pytest.mark.machine("systemd-nspawn", "debootstrap", "setpriv"), p
 IMAGE = "registry.example/natfix:1"
 # With slow looks that a test need not wait for.
 UNTOLD = "[watch]\ninterval = 2\n"
+OLDER = "registry.example/natfix:older"
+NEWER = """\
+table inet other {
+    set some {
+        type ipv4_addr; flags interval
+        elements = { 192.0.2.0/24 }
+    }
+}
+"""
 TOLD = f'cluster-cidr = ["{CLUSTER}"]\n{UNTOLD}'
 BARE = ("run", "--rm", "--network=host", "--cap-drop=ALL", "--cap-add=NET_ADMIN")
 # Rules of others, in tables that nobody of the lab uses.
@@ -47,10 +56,10 @@ def pair(docker_pairs: DockerPairs) -> Iterator[Pair]:
 
 
 @pytest.fixture(scope="module")
-def runtime(pair: Pair, image_folder: Path) -> Runtime:
+def runtime(pair: Pair, image_folders: Images) -> Runtime:
     """The node's runtime, with the image."""
     made = Runtime(pair.a)
-    told = made.start(image_folder, IMAGE)
+    told = made.start(image_folders(pair.release), IMAGE)
     assert f"Successfully tagged {IMAGE}" in told
     return made
 
@@ -275,10 +284,10 @@ def old(images: Images, natfix_layer: Path) -> Iterator[DockerHost]:
 
 
 def test_a_node_of_the_legacy_programs_wants_net_raw_and_says_so(
-    old: DockerHost, image_folder: Path, kubectl: Kubectl, tmp_path: Path
+    old: DockerHost, image_folders: Images, kubectl: Kubectl, tmp_path: Path
 ) -> None:
     runtime = Runtime(old)
-    runtime.start(image_folder, IMAGE)
+    runtime.start(image_folders("bookworm"), IMAGE)
     assert old.broad in old.postrouting()
     with runtime.pod(pod(own(kubectl, tmp_path, "guard", TOLD), old)) as running:
         assert eventually(lambda: "CAP_NET_ADMIN and CAP_NET_RAW" in running.logs()), running.logs()
@@ -293,11 +302,25 @@ def test_a_node_of_the_legacy_programs_wants_net_raw_and_says_so(
         assert "table ip natfix {" in old.output("nft", "list", "ruleset")
 
 
-def test_the_root_is_the_same_bytes_each_time(archive: Path, image_folder: Path, tmp_path: Path) -> None:
-    (package,) = image_folder.parent.glob("natfix_*_all.deb")
-    folder = archive / "var/cache/apt/archives"
-    command = [sys.executable, "-m", "tools.image", "build", str(folder), str(package), str(tmp_path / "again")]
+def test_an_image_whose_nft_is_older_than_the_nodes_says_so(runtime: Runtime, fresh: DockerHost, image_folders: Images) -> None:
+    fresh.output("nft", "-f", "-", data=NEWER)
+    try:
+        runtime.build(image_folders("bookworm"), OLDER)
+        done = runtime.docker(*BARE, OLDER, "guard", "on", "--cluster-cidr", CLUSTER)
+        assert (done.returncode, "nft -f - died (SIGSEGV)" in done.stderr) == (2, True), done
+        assert "the newest of them" in done.stderr
+        # That of the node's own release gets along with it.
+        runtime.output(*BARE, "--volume=/var/lib/natfix:/var/lib/natfix", IMAGE, "guard", "on", "--cluster-cidr", CLUSTER)
+        assert "table ip natfix {" in firewall(fresh)
+    finally:
+        fresh.output("nft", "delete", "table", "inet", "other")
+
+
+def test_the_root_is_the_same_bytes_each_time(archives: Images, image_folders: Images, tmp_path: Path) -> None:
+    first = image_folders("bookworm")
+    (package,) = first.parent.glob("natfix_*_all.deb")
+    command = [sys.executable, "-m", "tools.image", "build", str(archives("bookworm")), str(package), str(tmp_path / "again")]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH), "TZ": "Asia/Kathmandu"}
-    subprocess.run(command, check=True, cwd=ROOT, env=environment, umask=0o077)
+    subprocess.run(command, check=True, cwd=ROOT, env=environment, umask=0o077, stdout=subprocess.DEVNULL)
     for name in ("root.tar", "Containerfile"):
-        assert filecmp.cmp(image_folder / name, tmp_path / "again" / name, shallow=False), name
+        assert filecmp.cmp(first / name, tmp_path / "again" / name, shallow=False), name

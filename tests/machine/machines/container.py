@@ -1,7 +1,9 @@
 """natfix's container image, and Debian's kubectl, from Debian packages that are fetched once and kept."""
 
 import hashlib
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,51 +13,51 @@ from tests.machine.machines.images import Say, kept
 from tests.packages.sources import EPOCH
 from tools import debian, image, wheels
 
-# The package that brings kubectl in Debian, and the one that holds it since trixie, before which it was too old for components.
+# The release whose kubectl knows components, the package that brings it, and the one that holds it.
 KUBECTL = ("trixie", "kubernetes-client", "kubectl")
 
 
 @contextmanager
-def archive(say: Say) -> Iterator[Path]:
-    """Give a folder with the Debian packages of the image."""
-    with kept("container", _key(image.RELEASE, *image.WANTED), _fetch_packages, say) as folder:
-        yield folder
+def archive(release: str, say: Say) -> Iterator[Path]:
+    """Give a folder with the Debian packages of the image of a *release*, and with kubectl's where that is the one to take."""
+    more = KUBECTL[1:2] if release == KUBECTL[0] else ()
+
+    def fill(folder: Path) -> None:
+        image.fetch(release, folder, *more)
+
+    with kept(f"container-{release}", _key(*image.WANTED, *more), fill, say) as folder:
+        yield folder / "var/cache/apt/archives"
 
 
-def _fetch_packages(folder: Path) -> None:
-    image.fetch(folder)
-
-
-@contextmanager
-def kubectl(say: Say) -> Iterator["Kubectl"]:
-    """Give Debian's kubectl."""
-    with kept("kubectl", _key(*KUBECTL), _fetch_kubectl, say) as folder:
-        yield Kubectl(folder / "kubectl/usr/bin/kubectl")
-
-
-def _fetch_kubectl(folder: Path) -> None:
-    release, wanted, holder = KUBECTL
-    (client,) = (path for path in image.fetch(folder, wanted, release=release) if path.name.startswith(f"{holder}_"))
-    subprocess.run(["dpkg-deb", "--extract", str(client), str(folder / "kubectl")], check=True)
-    # The rest is what debootstrap fetches beside it, and nobody needs.
-    for package in folder.glob("var/cache/apt/archives/*.deb"):
-        package.unlink()
+def kubectl(packages: Path, folder: Path) -> "Kubectl":
+    """Unpack Debian's kubectl into *folder*, from the packages of its release."""
+    (client,) = packages.glob(f"{KUBECTL[2]}_*.deb")
+    subprocess.run(["dpkg-deb", "--extract", str(client), str(folder)], check=True)
+    return Kubectl(folder / "usr/bin/kubectl")
 
 
 def _key(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def build(packages: Path, folder: Path) -> Path:
-    """Build the image's folder from this working tree, as a release does, and return it.
+def package(folder: Path) -> Path:
+    """Build natfix's Debian package from this working tree into *folder*, as a release does."""
+    carried = (wheels.build(folder, epoch=EPOCH), *wheels.fetch(folder))
+    return debian.build(debian.Release(carried, EPOCH), folder)
+
+
+def build(packages: Path, own: Path, folder: Path) -> Path:
+    """Build the image's folder as the page says, and return it.
 
     Args:
         packages: what ``archive`` gives.
-        folder: an empty one.
+        own: natfix's Debian package.
+        folder: a new one.
     """
-    carried = (wheels.build(folder, epoch=EPOCH), *wheels.fetch(folder))
-    own = debian.build(debian.Release(carried, EPOCH), folder)
-    return image.build(sorted(packages.glob("var/cache/apt/archives/*.deb")), own, folder / "image", EPOCH).parent
+    command = [sys.executable, "-m", "tools.image", "build", str(packages), str(own), str(folder)]
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH)}
+    subprocess.run(command, check=True, cwd=image.ROOT, env=environment, stdout=subprocess.DEVNULL)
+    return folder
 
 
 class Kubectl:

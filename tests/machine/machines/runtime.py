@@ -52,6 +52,10 @@ class Runtime:
         self.host.output("systemctl", "start", "pods.service")
         # Told to have no bridge, a dockerd takes docker0 away at its start, and docker.service's brings it back at its own.
         self.host.restart_docker()
+        return self.build(folder, image)
+
+    def build(self, folder: Path, image: str) -> str:
+        """Build *image* from what lies in *folder* of this machine; return what the build printed."""
         self.host.output("mkdir", "-p", IMAGE_FOLDER)
         packed = subprocess.run(["tar", "-C", str(folder), "-c", "."], check=True, capture_output=True).stdout
         subprocess.run(self.host.inside("tar", "-C", IMAGE_FOLDER, "-x"), check=True, input=packed, capture_output=True)

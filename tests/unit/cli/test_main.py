@@ -37,6 +37,13 @@ def test_without_a_command_the_help_is_shown(natfix: Program) -> None:
     assert "Usage: natfix" in ended.output + ended.complaint
 
 
+@pytest.mark.parametrize("action", ["on", "status"])
+def test_only_a_guard_that_is_turned_off_is_forgotten(natfix: Program, action: str) -> None:
+    ended = natfix("guard", action, "--forget")
+    assert (ended.code, ended.output) == (2, "")
+    assert "--forget is for natfix guard off" in ended.complaint
+
+
 def test_the_version_is_told(natfix: Program) -> None:
     assert natfix("--version") == (0, f"natfix {__version__}\n", "")
 
