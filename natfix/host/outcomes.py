@@ -69,12 +69,12 @@ def gone(step: Step) -> ConflictError:
 def refused(done: Done, place: str = "") -> NatfixError:
     """Say that a program refused, in its own words."""
     program = done.command[0].rpartition("/")[2]
+    # iptables-legacy, and what is called iptables on a host without nft, talks to the kernel by a raw socket.
+    rights = "CAP_NET_ADMIN" if "-nft" in program else "CAP_NET_ADMIN and CAP_NET_RAW"
     if any(words in done.complaint for words in _RIGHTS):
-        # iptables-legacy, and what is called iptables on a host without nft, talks to the kernel by a raw socket.
-        rights = "CAP_NET_ADMIN" if "-nft" in program else "CAP_NET_ADMIN and CAP_NET_RAW"
         return HostError(f"{program} needs root ({rights}): {_words(done)}", hint="Run natfix as root; nothing was changed.")
     uninitialized = "initialize table" in done.complaint or "initialize ip" in done.complaint
-    hint = "It needs root (CAP_NET_ADMIN), and a kernel with this table." if uninitialized else None
+    hint = f"It needs root ({rights}), and a kernel with this table." if uninitialized else None
     return HostError(f"{program} refused (exit code {done.code}): {_words(done)}{place}", hint=hint)
 
 
