@@ -160,6 +160,21 @@ def test_rules_in_both_backends_are_told(host: Host, said: Said) -> None:
     assert said() == []
 
 
+@pytest.mark.parametrize("backend", backends(Family.IPV4), ids=str)
+def test_a_forward_that_lets_nothing_pass_is_told_without_docker_until_the_cluster_is_accepted(
+    host: Host, said: Said, backend: Backend
+) -> None:
+    right(host, backend)
+    host.run(str(backend), "-P", "FORWARD", "DROP")
+    assert said() == ["FIL001 -P FORWARD DROP"]
+    host.run(str(backend), "-A", "FORWARD", "-d", "172.7.0.0/16", "-j", "ACCEPT")
+    assert said() == []
+    host.run(str(backend), "-F", "FORWARD")
+    host.run(str(backend), "-P", "FORWARD", "ACCEPT")
+    host.run(str(backend), "-A", "FORWARD", "-j", "REJECT")
+    assert [each[:6] for each in said()] == ["FIL002"]
+
+
 def test_connections_that_found_their_port_taken_are_told_with_the_rule_that_picks_in_order(host: Host, said: Said) -> None:
     right(host)
     bridge(host, "br1", "172.7.31.1/24")
