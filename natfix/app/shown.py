@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from natfix.app.ports import Backend, NftListing, RulesetStore
 from natfix.errors import HostError, UnsupportedError
-from natfix.nft.opaque import is_iptables
 from natfix.ruleset import Family, Ruleset
 
 
@@ -46,6 +45,8 @@ class Shown:
 def _tells_of(data: bytes | None, family: Family) -> bool:
     """Whether a listing has the tables of iptables of a family; one that an older natfix collected has not."""
     import json  # noqa: PLC0415  (few hosts come to this)
+
+    from natfix.nft.opaque import is_iptables  # noqa: PLC0415
 
     name = "ip" if family is Family.IPV4 else "ip6"
     tables = (each["table"] for each in json.loads(data)["nftables"] if "table" in each) if data else ()

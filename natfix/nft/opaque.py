@@ -8,9 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from natfix.nft.matches import unknown
-from natfix.nft.spelling import statement
-
 WORDS: Final = "iptables"
 # Tables that iptables-nft keeps, and the chains in them that it calls its own.
 TABLES: Final = frozenset({"raw", "mangle", "nat", "filter", "security"})
@@ -45,6 +42,10 @@ def is_hidden(listed: Mapping[str, Any]) -> bool:
 
 def guessed(one: Mapping[str, Any]) -> tuple[str, str]:
     """The words of an expression of iptables of which no more than the name is known: a test, and what is done."""
+    # Start-up time: each check asks which tables are iptables' own, and few come to this.
+    from natfix.nft.matches import unknown  # noqa: PLC0415
+    from natfix.nft.spelling import statement  # noqa: PLC0415
+
     kind, name = _extension(one)
     if kind == "match":
         return unknown(f"xt match {name}"), ""

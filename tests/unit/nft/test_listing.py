@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import natfix.nft
 from natfix.errors import RulesetSyntaxError
 from natfix.nft import BaseChain, NftRuleset, parse_nft
 from natfix.packets.ipset import Entry
@@ -275,3 +276,11 @@ def test_objects_of_tables_that_were_not_listed_are_passed_over() -> None:
     }
     assert parse_nft(json.dumps(lone).encode(), "listing").chains == ()
     assert [each.chain for each in listing(flowtable=[{"name": "f"}]).chains] == ["p"]
+
+
+def test_the_package_gives_its_names_when_they_are_asked_for_and_no_others() -> None:
+    for name in natfix.nft.__all__:
+        vars(natfix.nft).pop(name, None)
+        assert getattr(natfix.nft, name).__name__ == name
+    with pytest.raises(AttributeError, match=r"natfix\.nft' has no attribute 'nothing'"):
+        getattr(natfix.nft, "nothing")  # noqa: B009  (mypy knows that there is none)
