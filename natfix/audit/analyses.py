@@ -6,7 +6,7 @@ rule is spelled; the analyses below only sort what the walk has found into kinds
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
@@ -134,14 +134,28 @@ def without_destination(rule: Rule) -> Rule:
 def _purpose(hit: Hit, subject: Subject) -> Literal["cluster", "containers", "host"]:
     """What the rule was made for, by the addresses that it, or a jump that leads to it, names.
 
-    Traffic inside the cluster, when a destination lies in it whole; a container subnet of this host, when a source does.
+    Traffic inside the cluster, when a destination lies in it whole; a container subnet of this host, when a source does,
+    whichever way packets come to it.
     """
-    path = hit.outcomes[0].path
-    destinations = [network for rule in path if (network := rule.network("destination")) is not None]
-    if any(Intervals.networks([network]) <= subject.cluster_addresses for network in destinations):
+    ways = [tuple(_leading(outcome.path)) for outcome in hit.outcomes]
+    if any(
+        Intervals.networks([network]) <= subject.cluster_addresses for way in ways for network in _named(way, "destination")
+    ):
         return "cluster"
-    sources = [network for rule in path if (network := rule.network("source")) is not None]
-    return "containers" if any(map(subject.is_local, sources)) else "host"
+    return "containers" if all(any(map(subject.is_local, _named(way, "source"))) for way in ways) else "host"
+
+
+def _leading(path: Sequence[Rule]) -> Iterator[Rule]:
+    """The last rule of *path* and the jumps that it is reached by; not those into chains that packets have left again."""
+    chain = path[-1].target
+    for rule in reversed(path):
+        if rule.target == chain:
+            yield rule
+            chain = rule.chain
+
+
+def _named(way: Iterable[Rule], address: Literal["source", "destination"]) -> Iterator[Network]:
+    return (network for rule in way if (network := rule.network(address)) is not None)
 
 
 def _source_nat_rules(subject: Subject) -> Iterator[Rule]:
