@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from natfix.cli import options, text_wiring, wiring
+from natfix.cli import file_wiring, options, text_wiring, wiring
 from natfix.cli.output import Format, emit, emit_json, write
 from natfix.errors import UsageError
 
@@ -53,7 +53,7 @@ def apply(
             write(text.decode("utf-8", "surrogateescape"))
             return
         if not dry_run:
-            wiring.save_text(result_file, text)
+            file_wiring.save_text(result_file, text)
             result = replace(result, done=True)
     else:
         wishes = wiring.wishes(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from natfix.cli import collect_wiring, options, wiring
+from natfix.cli import collect_wiring, file_wiring, options
 from natfix.cli.output import complain, emit, write
 from natfix.errors import EXIT_FOUND, EXIT_OK
 from natfix.report.lines import Line, shown
@@ -38,7 +38,7 @@ def collect(
     found = collect_wiring.collect(cluster_cidr or [], named=not without_host_name)
     text = json.dumps(found.to_json(), indent=1) + "\n"
     path = output or f"{Path(found.host or 'host').name}{SUFFIX}"
-    if path == wiring.STDIN:
+    if path == file_wiring.STDIN:
         write(text)
         for each in found.missing:
             complain(f"not gathered: {each.part}: {each.reason}")

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from natfix.cli import wiring
+from natfix.cli import file_wiring
 from natfix.cli.output import emit, write
 from natfix.errors import UsageError
 from natfix.report.formats import ReportFormat, rendered
@@ -41,7 +41,7 @@ class Reports(NamedTuple):
             UsageError: one is no such pair, names no form, or a file that another one names or that is itself looked at.
         """
         files = tuple(map(_pair, outputs))
-        taken = {os.path.realpath(source) for source in sources if source != wiring.STDIN}
+        taken = {os.path.realpath(source) for source in sources if source != file_wiring.STDIN}
         named = [*(("--output", path) for _, path in files), *([("--metrics-textfile", metrics)] if metrics else [])]
         for option, path in named:
             place = os.path.realpath(path)
@@ -63,7 +63,7 @@ class Reports(NamedTuple):
         """
         made = [(path, rendered(result, form, threshold)) for form, path in self.files]
         for path, text in made:
-            wiring.save_text(path, text.encode("utf-8", "surrogateescape"))
+            file_wiring.save_text(path, text.encode("utf-8", "surrogateescape"))
         if self.printed is ReportFormat.TEXT:
             from natfix.report.text import check_lines  # noqa: PLC0415
 
@@ -74,7 +74,7 @@ class Reports(NamedTuple):
 
 def _pair(words: str) -> tuple[ReportFormat, str]:
     name, separator, path = words.partition("=")
-    if not separator or path in {"", wiring.STDIN} or name not in set(ReportFormat):
+    if not separator or path in {"", file_wiring.STDIN} or name not in set(ReportFormat):
         hint = f"Write --output FORMAT=FILE; the formats are {', '.join(ReportFormat)}. --format prints one."
         raise UsageError(f"--output {words} names no format and file", hint=hint)
     return ReportFormat(name), path

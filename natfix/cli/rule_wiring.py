@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from natfix.cli import file_wiring
 from natfix.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,10 +51,9 @@ def without_known(result: CheckResult, path: str) -> CheckResult:
 
     from natfix.app.baseline import without_known as leave_out  # noqa: PLC0415
     from natfix.audit.baseline import HINT, Baseline  # noqa: PLC0415
-    from natfix.cli.wiring import read_file  # noqa: PLC0415
 
     try:
-        data = json.loads(read_file(path, hint=HINT))
+        data = json.loads(file_wiring.read_file(path, hint=HINT))
     except ValueError as error:
         raise ConfigError(f"{path} is no baseline: {error}", hint=HINT) from error
     return leave_out(result, Baseline.from_json(data, path), path)
@@ -64,9 +64,8 @@ def write_baseline(result: CheckResult, path: str) -> None:
     import json  # noqa: PLC0415
 
     from natfix.app.baseline import baseline_of  # noqa: PLC0415
-    from natfix.cli.wiring import save_text  # noqa: PLC0415
 
-    save_text(path, (json.dumps(baseline_of(result).to_json(), indent=2) + "\n").encode())
+    file_wiring.save_text(path, (json.dumps(baseline_of(result).to_json(), indent=2) + "\n").encode())
 
 
 def _suppressions(*, live: bool) -> Suppressions:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from natfix.cli import wiring
+from natfix.cli import file_wiring
 from natfix.cli.output import emit
 from natfix.report.lines import Line, shown
 
@@ -25,7 +25,7 @@ def settings(
     """
     from natfix.app.config import parse_config  # noqa: PLC0415  (start-up time: --help needs none of it)
 
-    config = parse_config(wiring.read_file(file, hint="natfix works without one; docs/commands.md shows all keys."), file)
+    config = parse_config(file_wiring.read_file(file, hint="natfix works without one; docs/commands.md shows all keys."), file)
     emit([Line(shown(f"{file}: {_told(config)}"), "good")])
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, TypeAlias
 
-from natfix.cli.wiring import STDIN, catalogue, read_file
+from natfix.cli.file_wiring import STDIN, read_file
+from natfix.cli.rule_wiring import catalogue
 from natfix.errors import UsageError
 
 if TYPE_CHECKING:

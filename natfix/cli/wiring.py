@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from natfix.errors import HostError, NatfixError, UsageError
+from natfix.cli import file_wiring
+from natfix.errors import HostError, NatfixError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from natfix.report.proof import ProofResult
     from natfix.report.trace import Traced
     from natfix.ruleset import Family
-
-STDIN = "-"
 
 
 def check(
@@ -131,7 +130,7 @@ def trace(asked: Asked, sources: Sequence[str], ipsets: str | None) -> Traced:
     from natfix.host.nft_listing import HostNftListing  # noqa: PLC0415
     from natfix.packets.ipset import parse_ipsets  # noqa: PLC0415
 
-    listed = read_file(ipsets).decode("utf-8", "surrogateescape") if ipsets else HostIpSets().read()
+    listed = file_wiring.read_file(ipsets).decode("utf-8", "surrogateescape") if ipsets else HostIpSets().read()
     sets = parse_ipsets(listed, ipsets or "ipset save") if listed else None
     return trace_host(asked, all_tables(), HostLinks(), sets, HostNftListing())
 
@@ -150,31 +149,10 @@ def prove(
     from natfix.host.links import HostLinks  # noqa: PLC0415
     from natfix.host.nft_listing import HostNftListing  # noqa: PLC0415
 
-    given = read_file(ipsets).decode("utf-8", "surrogateescape") if ipsets else ""
+    given = file_wiring.read_file(ipsets).decode("utf-8", "surrogateescape") if ipsets else ""
     listed = given or HostIpSets().read() or ""
     host = (all_tables(), all_clusters(cidrs), HostLinks(), catalogue(rules))
     return prove_host(*host, judge=KernelJudge(), ipsets=listed, native=HostNftListing())
-
-
-def read_file(path: str, *, hint: str | None = None) -> bytes:
-    """Read a file that the user named.
-
-    Raises:
-        UsageError: it is not there.
-    """
-    from natfix.host.files import HostFiles  # noqa: PLC0415
-
-    data = HostFiles().read(path)
-    if data is None:
-        raise UsageError(f"there is no file {path}", hint=hint)
-    return data
-
-
-def save_text(path: str, data: bytes) -> None:
-    """Put a text that was asked for at *path*."""
-    from natfix.host.files import HostFiles  # noqa: PLC0415
-
-    HostFiles().replace(path, data, mode=0o644)
 
 
 def catalogue(rules: Sequence[str], *, live: bool = True) -> Catalogue:
