@@ -47,6 +47,7 @@ WORLD = {
     ),
 }
 CIDRS = ("--cluster-cidr", "172.7.0.0/16", "--cluster-cidr", "fd07::/16")
+_NO_DUPLICATES = "net.ipv6.conf.default.accept_dad=0"
 LINKS = """
 link add eth0 type veth peer name eth0 netns far
 link set eth0 up
@@ -107,8 +108,11 @@ class Site:
     def build(self) -> None:
         """Make everything around the host."""
         self.host.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+        # No neighbour is looked for from a link-local address that may be a duplicate, which takes a second or two to know.
+        self.host.run("sysctl", "-qw", _NO_DUPLICATES)
         for place in ("far", "pod", "other"):
             self.host.run("ip", "netns", "add", place)
+            self.host.run(*self.within(place, "sysctl", "-qw", _NO_DUPLICATES))
         self.host.run("ip", "-batch", "-", data=LINKS)
         self.host.run("ip", "-n", "far", "-batch", "-", data=FAR)
         self.host.run("ip", "-batch", "-", data=ROUTES)

@@ -91,14 +91,14 @@ def test_where_no_namespace_can_be_made_a_change_is_read_through_and_that_is_sai
 ) -> None:
     command(f"iptables-{variant}", "-t", "nat", "-A", "POSTROUTING", *BROAD.split())
     store = open_store(Backend(Family.IPV4, variant))
-    before = store.dump()
+    before = store.read().lines
     confine(FORBIDDEN, tmp_path, monkeypatch)
     said = store.rehearse(f"*nat\n-D POSTROUTING {BROAD}\n-I POSTROUTING 1 -j RETURN\nCOMMIT\n")
     assert said.startswith(f"iptables-{variant}: not rehearsed, for no scratch network namespace can be made: unshare failed")
-    assert store.dump() == before
+    assert store.read().lines == before
     with pytest.raises(HostError, match="nothing was changed"):
         store.rehearse("*nat\n-I POSTROUTING 1 -j NO-SUCH-TARGET --at-all\nCOMMIT\n")
-    assert store.dump() == before
+    assert store.read().lines == before
 
 
 @pytest.mark.kernel

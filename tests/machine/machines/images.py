@@ -65,7 +65,8 @@ FINISH = """\
 rm -f /etc/dpkg/dpkg.cfg.d/natfix /etc/hostname /etc/resolv.conf /etc/iptables/rules.v4 /etc/iptables/rules.v6
 apt-get clean
 rm -rf /var/lib/apt/lists/* /var/log/bootstrap.log
-for unit in supervisor.service firewalld.service; do
+for unit in supervisor.service firewalld.service podman.service podman.socket \
+podman-restart.service podman-auto-update.timer; do
     [ ! -e /lib/systemd/system/$unit ] || systemctl --quiet disable $unit
 done
 systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \\
