@@ -66,7 +66,7 @@ rm -f /etc/dpkg/dpkg.cfg.d/natfix /etc/hostname /etc/resolv.conf /etc/iptables/r
 apt-get clean
 rm -rf /var/lib/apt/lists/* /var/log/bootstrap.log
 for unit in supervisor.service firewalld.service podman.service podman.socket \
-podman-restart.service podman-auto-update.timer; do
+podman-restart.service podman-auto-update.service podman-auto-update.timer; do
     [ ! -e /lib/systemd/system/$unit ] || systemctl --quiet disable $unit
 done
 systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \\
