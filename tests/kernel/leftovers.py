@@ -23,9 +23,9 @@ def foreign_namespaces(pids: list[int]) -> set[str]:
 
 
 def left(namespaces: set[str], lab: int) -> list[str]:
-    """What is left of the lab that process *lab* ran in *namespaces*; waits three seconds at most for the kernel to tidy up."""
+    """What is left of the lab that process *lab* ran in *namespaces*; waits ten seconds at most for the kernel to tidy up."""
     found: list[str] = []
-    for _ in range(30):
+    for _ in range(100):
         found = list(_left(namespaces, lab))
         if not found:
             break
