@@ -7,6 +7,7 @@ anything behind.
 
 import json
 import os
+import re
 import shlex
 import stat
 import subprocess
@@ -27,6 +28,8 @@ CLUSTER = {Family.IPV4: "172.7.0.0/16", Family.IPV6: "fd07::/16"}
 WRITTEN = ("/mnt/etc", "/mnt/usr", "/mnt/var")
 NATFIX = (sys.executable, "-m", "natfix")
 PATIENCE = 60
+# A built-in chain with its policy and its counters.
+_COUNTED = re.compile(r"^(:\S+ \S+ )\[\d+:\d+]")
 
 _SETUP = """
 mount -t tmpfs none /mnt
@@ -124,9 +127,9 @@ class Host:
         self.run(f"{backend}-restore", "-c", "--noflush", data="\n".join(lines))
 
     def saved(self, backend: Backend, *options: str) -> str:
-        """The whole ruleset as its save program prints it, without comments, which tell the time."""
+        """The whole ruleset as its save program prints it, but for the time of day and what hooks have counted."""
         lines = self.run(f"{backend}-save", *options).split("\n")
-        return "\n".join(line for line in lines if not line.startswith("#"))
+        return "\n".join(_COUNTED.sub(r"\1[0:0]", line) for line in lines if not line.startswith("#"))
 
     def rules(self, backend: Backend, chain: str = "POSTROUTING") -> list[str]:
         """The rules of one chain of the nat table."""

@@ -185,7 +185,7 @@ def test_nothing_stays_of_a_lab_that_is_ended_while_it_is_built_by(number: signa
             pass
         spaces = foreign_namespaces(descendants(lab.pid))
         lab.send_signal(number)
-        output = lab.communicate(timeout=20)[0]
+        output = lab.communicate(timeout=60)[0]
     assert lab.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(number, -number)
     assert "Traceback" not in output
     assert left(spaces, lab.pid) == []
