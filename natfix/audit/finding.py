@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 from natfix.audit.actor import actor_of
 from natfix.audit.analyses import ANALYSES, HIDING
+from natfix.audit.exposure import as_sent, exposure
 from natfix.audit.guard import Guard
 from natfix.audit.hit import Hit
 from natfix.audit.rulefile import AuditRule, Severity
 from natfix.audit.subject import Subject
-from natfix.packets import Fate, Outcome, Packet, PacketSet, joined, witness
+from natfix.packets import Fate, Packet, PacketSet, joined, witness
+from natfix.packets.trace import Standing
 from natfix.ruleset import Rule
 
 # Names for a device that nobody has named.
@@ -34,8 +36,10 @@ class Finding:
         becomes: what the packet's source becomes; empty for a packet that is dropped.
         unknown: words that natfix cannot evaluate and on which it depends.
         behind: a rule that decides before this one as things stand.
-        shielded_by: what binds all of these packets before this rule is asked, so that it does no harm; empty for nothing.
+        shielded_by: what keeps all of these packets from this rule as things stand, so that it does no harm; empty for nothing.
         table: the table of the rule.
+        marked: rules of other tables that mark these packets before, without which this rule would not meet them.
+        first: a rule of another table that decides before this one as things stand.
     """
 
     kind: AuditRule
@@ -51,6 +55,8 @@ class Finding:
     behind: Rule | None = None
     shielded_by: str = ""
     table: str = "nat"
+    marked: tuple[Standing, ...] = ()
+    first: Standing | None = None
 
     @property
     def severity(self) -> Severity:
@@ -64,8 +70,8 @@ class Finding:
 
     @property
     def correctable(self) -> bool:
-        """Whether natfix corrects it by itself: it is sure, and its audit rule has a fix."""
-        return self.certain and self.kind.fix != "none"
+        """Whether natfix corrects it by itself: it is sure, its audit rule has a fix, and no other table makes it a fault."""
+        return self.certain and self.kind.fix != "none" and not self.marked
 
 
 def every_finding(subject: Subject, catalogue: Iterable[AuditRule], guard: Guard | None = None) -> tuple[Finding, ...]:
@@ -126,14 +132,16 @@ def _weight(finding: Finding) -> tuple[bool, bool]:
 
 
 def _judged(kind: AuditRule, hit: Hit, subject: Subject, guard: Guard | None) -> Finding:
-    """The finding as things stand behind *guard*: about what it lets through, or without harm."""
-    if guard is None or not hit.outcomes:
+    """The finding as things stand: about the packets that come to its rule, or without harm."""
+    if not hit.outcomes or not (guard or subject.before):
         return _finding(kind, hit, subject)
-    exposed = tuple(_exposed(hit.outcomes, guard))
-    if exposed:
-        return _finding(kind, replace(hit, outcomes=exposed, certain=any(each.certain for each in exposed)), subject)
-    message = f"{hit.message}; harmless now: {guard.name} binds these packets first"
-    return replace(_finding(kind, replace(hit, message=message), subject), shielded_by=guard.name)
+    left = exposure(subject, hit, guard)
+    if left.outcomes:
+        certain = hit.certain and any(each.certain for each in left.outcomes)
+        return _finding(kind, replace(hit, outcomes=left.outcomes, certain=certain, first=left.first), subject)
+    assert left.loss is not None, "what is left out has a reason"  # noqa: S101
+    message = f"{hit.message}; harmless now: {left.loss.by} {left.loss.how}"
+    return replace(_finding(kind, replace(as_sent(hit), message=message), subject), shielded_by=left.loss.by)
 
 
 def _finding(kind: AuditRule, hit: Hit, subject: Subject) -> Finding:
@@ -154,12 +162,9 @@ def _finding(kind: AuditRule, hit: Hit, subject: Subject) -> Finding:
         unknown=outcome.unknown,
         behind=hit.behind,
         table=hit.table,
+        marked=hit.marked,
+        first=hit.first,
     )
-
-
-def _exposed(outcomes: Iterable[Outcome], guard: Guard) -> Iterable[Outcome]:
-    """The parts of *outcomes* that *guard* does not bind before."""
-    return (replace(outcome, packets=packets) for outcome in outcomes for packets in guard.missed(outcome.packets))
 
 
 def _remote(packets: PacketSet, subject: Subject) -> PacketSet:

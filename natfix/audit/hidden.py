@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
+from natfix.audit.arrival import arrivals
 from natfix.audit.hit import Hit
 from natfix.audit.subject import Locality, Subject
 from natfix.packets import Fate, Outcome, PacketSet
@@ -32,8 +33,25 @@ def hidden(subject: Subject) -> Iterator[Hit]:
     for locality in subject.localities:
         packets = subject.protected(locality)
         if packets is not None:
-            for rule, outcomes, behind in _layers(subject, packets):
-                yield from _copies(subject, _hit(rule, outcomes, locality, behind))
+            ordinary = [_hit(*layer, locality) for layer in _layers(subject, packets)]
+            marked = _marked(subject, packets, locality, frozenset(hit.rule for hit in ordinary))
+            for hit in (*ordinary, *marked):
+                yield from _copies(subject, hit)
+
+
+def _marked(subject: Subject, packets: PacketSet, locality: Locality, known: frozenset[Rule]) -> Iterator[Hit]:
+    """The rules beside those *known* that meet some of *packets* because other tables mark them before."""
+    found: dict[Rule, Hit] = {}
+    for arrival in arrivals(subject, packets, locality):
+        if arrival.fate is Fate.DROP or arrival.lost or not arrival.marked:
+            continue
+        for rule, outcomes, behind in _layers(subject, arrival.packets):
+            doubted = tuple(replace(each, unknown=(*each.unknown, *arrival.doubts)) for each in outcomes)
+            if rule not in known:
+                before = found[rule].outcomes if rule in found else ()
+                hit = replace(_hit(rule, (*before, *doubted), behind, locality), marked=arrival.marked, first=arrival.first)
+                found[rule] = replace(hit, message=f"{hit.message}, as {arrival.marked[-1]} marks them")
+    yield from found.values()
 
 
 def _layers(subject: Subject, packets: PacketSet) -> Iterator[tuple[Rule, tuple[Outcome, ...], Rule | None]]:
@@ -70,7 +88,7 @@ def _decided(outcomes: tuple[Outcome, ...]) -> dict[Rule, tuple[Outcome, ...]]:
     return decided
 
 
-def _hit(rule: Rule, outcomes: tuple[Outcome, ...], locality: Locality, behind: Rule | None) -> Hit:
+def _hit(rule: Rule, outcomes: tuple[Outcome, ...], behind: Rule | None, locality: Locality) -> Hit:
     certain = any_certain(outcomes)
     networks = ", ".join(map(str, locality.networks[:3])) + (", …" if len(locality.networks) > 3 else "")  # noqa: PLR2004
     verb = "hides" if certain else "may hide"

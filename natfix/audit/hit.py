@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from natfix.audit.subject import Locality, Subject
 from natfix.packets import Outcome
+from natfix.packets.trace import Standing
 from natfix.ruleset import Rule
 from natfix.ruleset.rule import Said
 
@@ -42,6 +43,9 @@ class Hit:
         outcomes: the parts of these packets that lose their source there, or end there.
         behind: a rule that as things stand decides before this one does; this one would take over.
         table: the table it stands in; ``sysctl`` for a setting of the kernel, the file for a rule of a saved one.
+        marked: rules of other tables that mark these packets, without which this rule would not meet them; the packets of
+            *outcomes* have that mark already.
+        first: a rule of another table that decides before this one does.
     """
 
     rule: Rule
@@ -51,6 +55,8 @@ class Hit:
     outcomes: tuple[Outcome, ...] = ()
     behind: Rule | None = None
     table: str = "nat"
+    marked: tuple[Standing, ...] = ()
+    first: Standing | None = None
 
 
 Analysis: TypeAlias = Callable[[Subject], Iterable[Hit]]

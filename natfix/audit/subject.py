@@ -12,6 +12,7 @@ from natfix.packets import Intervals, Names, Outcome, PacketSet, walk
 from natfix.packets.bits import Bits
 from natfix.packets.ipset import IpSets
 from natfix.packets.names import EVERY_NAME
+from natfix.packets.trace import Place
 from natfix.packets.walk import Visit
 from natfix.ruleset import Chain, Family, Network, Rule, Ruleset, Table, family_of
 from natfix.ruleset.rule import network_of
@@ -52,6 +53,7 @@ class Subject:
         warnings: what iptables-save warned of in the text.
         dumped: whether *table* and *filtering* are all that a text holds; of a live host only what matters is read.
         ipsets: the host's sets by their names, as far as they are known.
+        before: the chains of other tables that change packets before this table's POSTROUTING is asked, in the kernel's order.
         native: whether the table is one of nft's own, put into the words of iptables; its rules know the device packets came
             in by, which POSTROUTING of iptables does not on every kernel.
         made: what analyses have worked out already, for each other.
@@ -67,6 +69,7 @@ class Subject:
     warnings: tuple[str, ...] = ()
     dumped: bool = False
     ipsets: IpSets = field(default_factory=dict)
+    before: tuple[Place, ...] = ()
     native: bool = False
     made: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 

@@ -41,12 +41,13 @@ def passed(rule: Rule, piece: Piece) -> Piece:
         return replace(piece, change=_marked(rule, piece.change))
     if rule.target == "CONNMARK":
         return replace(piece, change=None) if rule.option("restore-mark", "CONNMARK") else piece
-    if _ends_tracking(rule):
+    if ends_tracking(rule):
         return replace(piece, packets=piece.packets.having("state", UNTRACKED))
     return piece if rule.target in _PASSING_TARGETS else piece.doubted([f"-j {rule.target}"])
 
 
-def _ends_tracking(rule: Rule) -> bool:
+def ends_tracking(rule: Rule) -> bool:
+    """Whether connections of the packets that *rule* matches are not tracked."""
     return rule.target == "NOTRACK" or (rule.target == "CT" and rule.option("notrack", "CT") is not None)
 
 

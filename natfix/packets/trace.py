@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from natfix.packets.bits import Bits
 from natfix.packets.intervals import Intervals
@@ -17,7 +17,7 @@ from natfix.packets.ipset import IpSets
 from natfix.packets.names import Names
 from natfix.packets.outcome import Fate, Outcome
 from natfix.packets.packetset import PacketSet, every_address
-from natfix.packets.target import DESTINATION_NAT_TARGETS, SOURCE_NAT_TARGETS, UNTRACKED
+from natfix.packets.target import DESTINATION_NAT_TARGETS, SOURCE_NAT_TARGETS, UNTRACKED, ends_tracking
 from natfix.packets.walk import Visit, walk
 from natfix.ruleset import Rule, Table, parse_network
 
@@ -38,7 +38,7 @@ _PRIORITIES = {"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security"
 _SOURCE_NAT = 100
 # Before it is routed a packet leaves by no device, and one that this host makes came in by none.
 _NO_DEVICE = Names("")
-_RESTORED = "the mark that the connection had (CONNMARK --restore-mark)"
+RESTORED: Final = "the mark that the connection had (CONNMARK --restore-mark)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,25 @@ class Stage:
     outcomes: tuple[Outcome, ...]
 
 
+class Standing(NamedTuple):
+    """A rule, and where it stands.
+
+    Attributes:
+        rule: the rule.
+        table: the name of its table: ``mangle``; empty for one of nft's own, whose name is in *origin*.
+        origin: whose table it is: ``iptables-nft``, the name of a file, ``table ip docker-bridges``.
+    """
+
+    rule: Rule
+    table: str
+    origin: str
+
+    def __str__(self) -> str:
+        """Spell it for people: ``rule 1 of PREROUTING in mangle (iptables-nft)``."""
+        where = f"{self.table} ({self.origin})" if self.table else self.origin
+        return f"rule {self.rule.number} of {self.rule.chain} in {where}"
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """A part of the packets, and how it left.
@@ -122,6 +141,8 @@ class End:
         rule: the rule that decided about the source, or dropped; None for a policy.
         doubts: what natfix cannot evaluate on the way; with any, this end is possible, not certain.
         untracked: whether the connection is not tracked, so that no nat chain was asked.
+        bound: the rule that gave the connection a source, its own one included, so that no later chain is asked for one.
+        changed: the rules that changed the mark, or ended the tracking, in the order in which they were met.
     """
 
     packets: PacketSet
@@ -129,6 +150,8 @@ class End:
     rule: Rule | None
     doubts: tuple[str, ...] = ()
     untracked: bool = False
+    bound: Standing | None = None
+    changed: tuple[Standing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +172,11 @@ class _Track:
     fate: Fate = Fate.ACCEPT
     rule: Rule | None = None
     untracked: bool = False
+    source: Standing | None = None
+    changed: tuple[Standing, ...] = ()
 
     def end(self) -> End:
-        return End(self.packets, self.fate, self.rule, self.doubts, self.untracked)
+        return End(self.packets, self.fate, self.rule, self.doubts, self.untracked, self.source, self.changed)
 
 
 def follow(places: Iterable[Place], packets: PacketSet, *, ipsets: IpSets | None = None) -> Trace:
@@ -240,27 +265,35 @@ def _step(visit: Visit) -> Step:
 def _after(track: _Track, place: Place, outcome: Outcome) -> _Track:
     """The packets of one outcome, as they go on."""
     # Only what the chain could not see is as it was before.
-    packets = outcome.packets.having("in_interface", track.packets.in_interface)
+    packets = outcome.packets
+    if place.where == "OUTPUT" or (place.where == "POSTROUTING" and not place.hook):
+        packets = packets.having("in_interface", track.packets.in_interface)
     if place.where not in {"POSTROUTING", "FORWARD", "OUTPUT"}:
         packets = packets.having("out_interface", track.packets.out_interface)
     doubts = (*track.doubts, *outcome.unknown)
     if outcome.change is None:
-        packets, doubts = packets.having("mark", Bits(0, 0)), (*doubts, _RESTORED)
+        packets, doubts = packets.having("mark", Bits(0, 0)), (*doubts, RESTORED)
     elif outcome.change.mask or outcome.change.value:
         packets = packets.having("mark", outcome.change.of(packets.mark))
-    gone = replace(track, packets=packets, doubts=tuple(dict.fromkeys(doubts)))
-    return _decided(gone, outcome)
+    changed = tuple(_standing(place, rule) for rule in outcome.path if rule.target == "MARK" or ends_tracking(rule))
+    gone = replace(track, packets=packets, doubts=tuple(dict.fromkeys(doubts)), changed=(*track.changed, *changed))
+    return _decided(gone, place, outcome)
 
 
-def _decided(track: _Track, outcome: Outcome) -> _Track:
+def _standing(place: Place, rule: Rule) -> Standing:
+    return Standing(rule, "" if place.hook else place.table.name, place.origin)
+
+
+def _decided(track: _Track, place: Place, outcome: Outcome) -> _Track:
     """What the chain decided about the packets."""
     target = outcome.rule.target if outcome.rule else ""
     if outcome.fate is Fate.DROP:
         return replace(track, fate=Fate.DROP, rule=outcome.rule)
     if track.packets.state == UNTRACKED:
         return replace(track, untracked=True)
-    if target in SOURCE_NAT_TARGETS:
-        return replace(track, fate=outcome.fate, rule=outcome.rule, bound=track.bound | {"source"})
+    if target in SOURCE_NAT_TARGETS and outcome.rule is not None:
+        source = _standing(place, outcome.rule)
+        return replace(track, fate=outcome.fate, rule=outcome.rule, bound=track.bound | {"source"}, source=source)
     if target in DESTINATION_NAT_TARGETS and outcome.rule is not None:
         bound = replace(track, bound=track.bound | {"destination"})
         return _redirected(bound, outcome.rule)
