@@ -41,7 +41,7 @@ test-machine: $(VENV)/stamp $(ANSIBLE_VENV)/stamp
 
 fuzz-kernel: debian $(VENV)/stamp ## Ask the kernel about 10,000 packets in random rulesets (root; minutes)
 	NATFIX_FUZZ_TABLES=420 NATFIX_FUZZ_SEED=$${SEED:-1000} $(BIN)/python -m pytest --timeout 3600 tests/kernel/test_walk_agrees.py tests/kernel/test_nft_agrees.py \
-		tests/kernel/test_way_agrees.py
+		tests/kernel/test_way_agrees.py tests/kernel/test_check_agrees.py
 
 dumps: debian $(VENV)/stamp ## Let real programs write tests/data/*/real-* anew (root; minutes)
 	NATFIX_KEEP_DUMPS=1 $(BIN)/python -m pytest $(DUMPING)

@@ -3,26 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, get_args
 
 from natfix.app.cluster import Cluster
-from natfix.app.ports import Backend, Filters, Interface, IpSetListing, Links, NftListing, Route, RulesetStore
+from natfix.app.ports import Backend, Filters, Interface, IpSetListing, Links, NftListing, Route, RulesetStore, Variant
 from natfix.audit import AuditRule, HostFacts, Subject, Suppressions, audit
+from natfix.audit.arrival import before, places_of
 from natfix.audit.facts import Route as RouteFact
 from natfix.audit.guard import Guard, guard_of
-from natfix.audit.subject import filtering_of, subject_of
+from natfix.audit.subject import HOOK, filtering_of, subject_of
 from natfix.errors import HostError, UsageError
 from natfix.packets.ipset import IpSets
+from natfix.packets.trace import Place
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
 from natfix.ruleset import Family, Network, Ruleset, Table, family_of
 
 if TYPE_CHECKING:  # Start-up time.
+    from natfix.nft import NftRuleset
     from natfix.report.gathered import Unread
 
 UNKNOWN_CLUSTER_HINT = "Name the network that holds the container subnets of all hosts: --cluster-cidr 172.7.0.0/16"
 _SET_OPTION = " --match-set "
 _NAMED = 3  # How many sources an error names.
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What else a host has that decides about the packets of a nat table.
+
+    Attributes:
+        filtering: the tables of the same backend that let packets pass or not, or mark them.
+        tables: all nat tables of the host.
+        places: the chains of all its tables that change packets, in the kernel's order.
+        ipsets: its sets by their names.
+    """
+
+    filtering: Mapping[str, Table] = field(default_factory=dict)
+    tables: Sequence[Table] = ()
+    places: Sequence[Place] = ()
+    ipsets: IpSets = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What packets pass on a host beside the nat tables of iptables.
+
+    Attributes:
+        rulesets: raw and mangle of each backend.
+        places: the chains of all tables, nft's own included, that change packets, in the order in which the kernel asks them.
+    """
+
+    rulesets: Mapping[Backend, Ruleset] = field(default_factory=dict)
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,8 +101,14 @@ def look_at_text(
     subjects = [subject_of(ruleset, family, _networks(clusters, family), facts) for family in ruleset.families("nat")]
     if not subjects:
         notes.append(f"{ruleset.source} holds no nat table, so there is nothing in it that rewrites addresses")
-    looked = [judged(ruleset, each, clusters, catalogue) for each in subjects if each is not None]
+    looked = [judged(ruleset, _in_text(each, ruleset), clusters, catalogue) for each in subjects if each is not None]
     return CheckResult(tuple(charted(each) if charts else each.checked for each in looked), tuple(notes))
+
+
+def _in_text(subject: Subject, ruleset: Ruleset) -> Subject:
+    """The subject behind what the same text says of the tables that packets pass before."""
+    tables = [(ruleset.source, table) for table in (*subject.filtering.values(), subject.table)]
+    return replace(subject, before=before(places_of(tables), Place(subject.table, HOOK, ruleset.source)))
 
 
 def charted(looked: Looked) -> CheckedTable:
@@ -83,25 +122,41 @@ def charted(looked: Looked) -> CheckedTable:
     return replace(checked, charts=tuple(chart(finding, subject, corrected) for finding in checked.findings))
 
 
-def look_at_host(  # noqa: PLR0913  (as judged, which says why)
+def look_at_host(
     stores: Iterable[RulesetStore],
     clusters: Sequence[Cluster],
     links: Links,
     catalogue: Sequence[AuditRule],
     *,
-    guards: Sequence[Guard] = (),
     filters: Filters | None = None,
-    ipsets: IpSetListing | None = None,
-    facts: HostFacts | None = None,
 ) -> list[Looked]:
-    """Read and audit the nat tables of this host; see look_at_read.
+    """Read and audit the nat tables of this host; see look_at_read. Without *filters* each is judged by itself.
 
     Raises:
         HostError: a table cannot be read.
         UnsupportedError: a table holds what iptables cannot show.
     """
     read = [(store.backend, store.read()) for store in stores]
-    return look_at_read(read, clusters, links, catalogue, guards=guards, filters=filters, ipsets=ipsets, facts=facts)
+    return look_at_read(read, clusters, links, catalogue, filters=filters, way=way_of(read, filters) if filters else None)
+
+
+def way_of(read: Sequence[tuple[Backend, Ruleset]], filters: Filters, nft: NftRuleset | None = None) -> Way:
+    """Read what packets pass on a host beside its nat tables.
+
+    Args:
+        read: its nat tables.
+        filters: reads raw and mangle of every backend.
+        nft: nft's own tables.
+
+    Raises:
+        HostError: a table cannot be read.
+    """
+    own = [each.place for each in nft.chains] if nft is not None else []
+    families = sorted({backend.family for backend, _ in read} | {place.table.family for place in own})
+    backends = [Backend(family, variant) for family in families for variant in get_args(Variant)]
+    rulesets = {each: filters.before_nat(each) for each in backends}
+    tables = [(str(backend), table) for backend, ruleset in (*rulesets.items(), *read) for table in ruleset.tables]
+    return Way(rulesets, places_of(tables, own))
 
 
 def look_at_read(  # noqa: PLR0913  (as judged, which says why)
@@ -114,8 +169,9 @@ def look_at_read(  # noqa: PLR0913  (as judged, which says why)
     filters: Filters | None = None,
     ipsets: IpSetListing | None = None,
     facts: HostFacts | None = None,
+    way: Way | None = None,
 ) -> list[Looked]:
-    """Audit the nat tables of this host, with what the guard keeps from them.
+    """Audit the nat tables of this host, with what the guard and other tables keep from them.
 
     Args:
         read: the tables.
@@ -126,21 +182,29 @@ def look_at_read(  # noqa: PLR0913  (as judged, which says why)
         filters: what can drop packets to containers; not looked at without.
         ipsets: the sets that rules may ask for; such rules are in doubt without.
         facts: what is known beside tables, interfaces and routes.
+        way: what packets pass beside these tables; without, each is judged by itself.
 
     Raises:
         HostError: what stands beside the tables cannot be read.
     """
-    interfaces, routes = links.interfaces(), links.routes()
-    network = (interfaces, routes)
+    network = (links.interfaces(), links.routes())
     tables = [table for backend, ruleset in read if (table := ruleset.table("nat", backend.family)) is not None]
     sets = _sets(ipsets, [ruleset for _, ruleset in read])
     looked = []
+    beside = way or Way()
     for backend, ruleset in read:
-        filtering = filtering_of(filters.read(backend), backend.family) if filters else {}
-        beside = (filtering, tables)
+        told = [*([filters.read(backend)] if filters else []), *([each] if (each := beside.rulesets.get(backend)) else [])]
+        filtering = {name: table for each in told for name, table in filtering_of(each, backend.family).items()}
         looked.append(
             look_at_store(
-                ruleset, backend.family, clusters, network, catalogue, guards=guards, beside=beside, ipsets=sets, facts=facts
+                ruleset,
+                backend.family,
+                clusters,
+                network,
+                catalogue,
+                guards=guards,
+                beside=Beside(filtering, tables, beside.places, sets),
+                facts=facts,
             )
         )
     return looked
@@ -165,8 +229,7 @@ def look_at_store(  # noqa: PLR0913  (as judged, which says why)
     catalogue: Sequence[AuditRule],
     *,
     guards: Sequence[Guard] = (),
-    beside: tuple[Mapping[str, Table], Sequence[Table]] = ({}, ()),
-    ipsets: IpSets | None = None,
+    beside: Beside | None = None,
     facts: HostFacts | None = None,
 ) -> Looked:
     """Audit one nat table of this host with what its interfaces and routes say.
@@ -178,16 +241,24 @@ def look_at_store(  # noqa: PLR0913  (as judged, which says why)
         network: the host's interfaces and routes.
         catalogue: the audit rules.
         guards: what is in force before the table.
-        beside: the tables that let packets of the family pass or not, and all nat tables of the host.
-        ipsets: the host's sets by their names.
+        beside: what else the host has; without, the table is judged by itself.
         facts: what is known beside tables, interfaces and routes.
     """
     table = ruleset.table("nat", family)
     assert table is not None, "a store always gives its nat table"  # noqa: S101
     bridges, devices, cluster = surroundings_of(family, clusters, network)
-    others = tuple(each for each in beside[1] if each is not table)
-    known = _facts(facts, *network)
-    subject = Subject(table, cluster, bridges, devices, beside[0], others, known, ipsets=ipsets or {})
+    others = beside or Beside()
+    subject = Subject(
+        table,
+        cluster,
+        bridges,
+        devices,
+        others.filtering,
+        tuple(each for each in others.tables if each is not table),
+        _facts(facts, *network),
+        ipsets=others.ipsets,
+        before=before(others.places, Place(table, HOOK, ruleset.source)),
+    )
     return judged(ruleset, subject, clusters, catalogue, live=True, guard=guard_of(guards, family))
 
 

@@ -10,6 +10,7 @@ from natfix.app.ports import (
     Clock,
     Connections,
     Files,
+    Filters,
     History,
     Links,
     NftListing,
@@ -36,6 +37,7 @@ class Machine:
         clock: the time of day.
         guard: the tables of the guard.
         native: nft's own tables, which natfix looks at and leaves alone; None where nobody asks.
+        filters: the tables of iptables beside nat, which natfix looks at and leaves alone; None where nobody asks.
     """
 
     stores: Sequence[RulesetStore]
@@ -49,3 +51,4 @@ class Machine:
     clock: Clock
     guard: GuardStore
     native: NftListing | None = None
+    filters: Filters | None = None

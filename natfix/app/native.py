@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from natfix.app.check import Looked, charted, judged, surroundings_of
 from natfix.app.cluster import Cluster
 from natfix.app.ports import Interface, Route
 from natfix.audit import AuditRule, Subject
+from natfix.audit.arrival import before, places_of
 from natfix.audit.guard import TABLE, Guard, guard_of
 from natfix.audit.native import for_native
 from natfix.nft import BaseChain, NftRuleset
+from natfix.packets.trace import Place
 from natfix.report.model import CheckResult
 from natfix.ruleset import Family, Ruleset
 
@@ -19,18 +22,19 @@ def look_at_nft_text(
     nft: NftRuleset, clusters: Sequence[Cluster], catalogue: Iterable[AuditRule], *, charts: bool = False
 ) -> CheckResult:
     """Look at one listing of nft among several texts; what they say together is for summed_up."""
-    looked = look_at_native(nft, clusters, catalogue)
+    looked = look_at_native(nft, clusters, catalogue, places=places_of((), [each.place for each in nft.chains]))
     notes = () if looked else (f"{nft.source} holds no chain for source NAT that is nft's own",)
     return CheckResult(tuple(charted(each) if charts else each.checked for each in looked), notes)
 
 
-def look_at_native(
+def look_at_native(  # noqa: PLR0913  (all but the first three by name)
     nft: NftRuleset,
     clusters: Sequence[Cluster],
     catalogue: Iterable[AuditRule],
     *,
     network: tuple[Sequence[Interface], Sequence[Route]] | None = None,
     guards: Sequence[Guard] = (),
+    places: Sequence[Place] = (),
 ) -> list[Looked]:
     """Audit every chain for source NAT of nft's own, but for natfix's guard.
 
@@ -40,12 +44,13 @@ def look_at_native(
         catalogue: the audit rules, of which those count that speak of hidden addresses.
         network: the host's interfaces and routes; None for a text.
         guards: what is in force before the tables.
+        places: as natfix.app.check.Way has them; without, each chain is judged by itself.
     """
     rules = for_native(catalogue)
     looked = []
     for base in _bases(nft, {cluster.family for cluster in clusters} or set(Family)):
         family = base.table.family
-        subject = _subject(base, clusters, network)
+        subject = replace(_subject(base, clusters, network), before=before(places, base.place))
         source = f"{base.origin} (nft)" if network is not None else f"{nft.source}, {base.origin}"
         ruleset = Ruleset(source, (), (subject.table,))
         guard = guard_of(guards, family)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from natfix.app.check import UNKNOWN_CLUSTER_HINT, Looked, look_at_host, native_listing
+from natfix.app.check import UNKNOWN_CLUSTER_HINT, Looked, Way, look_at_read, native_listing, way_of
 from natfix.app.cluster import Cluster
 from natfix.app.machine import Machine
 from natfix.app.ports import RulesetStore
@@ -20,6 +21,9 @@ from natfix.plan import Plan, compile_script, corrections, repair, rewrite, rule
 from natfix.report.changes import Change
 from natfix.report.model import ClusterOrigin
 from natfix.ruleset import Family, Ruleset, parse
+
+if TYPE_CHECKING:  # Start-up time.
+    from natfix.nft import NftRuleset
 
 _NAMED = 3  # How many of them a note names.
 
@@ -152,31 +156,45 @@ def plan_change(machine: Machine, wishes: Wishes) -> Planned:
         HostError, UnsupportedError, RulesetSyntaxError: the host or a saved file cannot be read.
     """
     guards = machine.guard.read().guards
-    looked = look_at_host(machine.stores, wishes.clusters, machine.links, faults(wishes.catalogue), guards=guards)
+    unread: list[str] = []
+    nft = _native(machine, unread)
+    read = [(store.backend, store.read()) for store in machine.stores]
+    way = way_of(read, machine.filters, nft) if machine.filters is not None else None
+    rules = faults(wishes.catalogue)
+    looked = look_at_read(read, wishes.clusters, machine.links, rules, guards=guards, way=way)
     _refuse_unknown(looked)
     undone = undone_of(journeys(machine.history)) if wishes.leave_undone else Undone()
     tables = tuple(_plan_table(store, each, wishes, undone) for store, each in zip(machine.stores, looked, strict=True))
     files, notes = _plan_files(machine, tables, wishes) if wishes.persist else ((), ())
     kept = tuple(file for file in files if file.path not in undone.files)
     left = tuple(_left_alone(undone, looked, files))
-    unread: list[str] = []
-    native = _native(machine, wishes, guards, unread)
+    native = _look_at_native(machine, wishes, nft, guards, way)
     planned = Planned(tables, kept, (*notes, *left, *unread), left=bool(left), native=native)
     _refuse_guess(planned)
     return planned
 
 
-def _native(machine: Machine, wishes: Wishes, guards: Sequence[Guard], notes: list[str]) -> tuple[Looked, ...]:
-    """Look at nft's own tables: what hides addresses there is told, so that nobody takes a host for right that is not."""
+def _native(machine: Machine, notes: list[str]) -> NftRuleset | None:
+    """Read nft's own tables."""
     data = native_listing(machine.native, notes) if machine.native is not None else None
     if not data:
-        return ()
-    from natfix.app.native import look_at_native  # noqa: PLC0415  (few hosts have such tables)
-    from natfix.nft import parse_nft  # noqa: PLC0415
+        return None
+    from natfix.nft import parse_nft  # noqa: PLC0415  (few hosts have such tables)
 
-    network = (machine.links.interfaces(), machine.links.routes())
+    return parse_nft(data, "nft")
+
+
+def _look_at_native(
+    machine: Machine, wishes: Wishes, nft: NftRuleset | None, guards: Sequence[Guard], way: Way | None
+) -> tuple[Looked, ...]:
+    """Look at nft's own tables: what hides addresses there is told, so that nobody takes a host for right that is not."""
+    if nft is None:
+        return ()
+    from natfix.app.native import look_at_native  # noqa: PLC0415
+
+    network, places = (machine.links.interfaces(), machine.links.routes()), way.places if way is not None else ()
     rules = faults(wishes.catalogue)
-    return tuple(look_at_native(parse_nft(data, "nft"), wishes.clusters, rules, network=network, guards=guards))
+    return tuple(look_at_native(nft, wishes.clusters, rules, network=network, guards=guards, places=places))
 
 
 def _refuse_unknown(looked: Iterable[Looked]) -> None:

@@ -87,16 +87,32 @@ class RulesetStore(Protocol):
 
 
 class Filters(Protocol):
-    """What lets packets pass or not, beside the nat tables."""
+    """The tables of iptables beside nat: what lets packets pass or not, and what changes them before nat is asked."""
 
     def read(self, backend: Backend) -> Ruleset:
-        """Read what can drop packets on their way to a container: filter FORWARD and what it reaches, raw PREROUTING.
+        """Read what can drop packets on their way to a container: filter FORWARD and what it reaches.
 
         Only on a host whose table filter has Docker's chain DOCKER, or is small and lets nothing pass at the end of FORWARD;
         else nothing is read. Chains beyond the first few dozen, and those that iptables cannot show, are left out.
 
         Returns:
-            A ruleset whose source is ``str(backend)``, with none, one or both of the tables filter and raw.
+            A ruleset whose source is ``str(backend)``, with the table filter or with none.
+
+        Raises:
+            HostError: no rights, or the program failed.
+            BusyError: the rules changed all the time while they were read.
+        """
+        ...
+
+    def before_nat(self, backend: Backend) -> Ruleset:
+        """Read what packets pass before nat POSTROUTING and can be marked by: the chains natfix.audit.arrival.BEFORE_NAT.
+
+        Each with what it reaches, where it has rules; chains beyond the first few dozen, and those that iptables cannot show,
+        are left out.
+
+        Returns:
+            A ruleset whose source is ``str(backend)``, with none, one or both of the tables raw and mangle; none where the
+            backend is not installed.
 
         Raises:
             HostError: no rights, or the program failed.

@@ -202,6 +202,12 @@ class _Filters(Filters):
         text = self.host.wanted(f"{backend}: filtering", said)
         return _parsed(text, backend) if text else Ruleset(str(backend), (), ())
 
+    def before_nat(self, backend: Backend) -> Ruleset:
+        # All of it is in what the save program printed; where that refused, nft told the tables.
+        said = next((each.save for each in self.host.collected.rulesets if each.backend == backend), None)
+        found = _parsed(said, backend) if said else Ruleset(str(backend), (), ())
+        return replace(found, tables=tuple(each for each in found.tables if each.name in {"raw", "mangle"}))
+
 
 @dataclass(frozen=True, slots=True)
 class _Links(Links):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from natfix.app.check import look_at_read, native_listing, put_together
+from natfix.app.check import look_at_read, native_listing, put_together, way_of
 from natfix.app.cluster import Cluster
 from natfix.app.facts import FactPorts, read_facts, told_once
 from natfix.app.ports import Filters, IpSetListing, Links, NftListing, RulesetStore
@@ -15,6 +16,9 @@ from natfix.audit.guard import Guard
 from natfix.audit.needs import needed
 from natfix.report.model import CheckResult
 from natfix.ruleset import Family
+
+if TYPE_CHECKING:  # Start-up time.
+    from natfix.nft import NftRuleset
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +61,31 @@ def look_at_whole(host: WholeHost, catalogue: Sequence[AuditRule], *, charts: bo
     wanted = needed(catalogue)
     facts = read_facts(host.facts, wanted, host.links.interfaces(), notes) if wanted else None
     read = [(store.backend, ruleset) for store, ruleset in tables.read]
+    nft = _own(native)
+    way = way_of(read, host.filters, nft)
     looked = look_at_read(
-        read, found, host.links, catalogue, guards=host.guards, filters=host.filters, ipsets=host.ipsets, facts=facts
+        read,
+        found,
+        host.links,
+        catalogue,
+        guards=host.guards,
+        filters=host.filters,
+        ipsets=host.ipsets,
+        facts=facts,
+        way=way,
     )
     looked = told_once(looked)
-    if native:
+    if nft is not None:
         from natfix.app.native import look_at_native  # noqa: PLC0415  (few hosts have such tables)
-        from natfix.nft import parse_nft  # noqa: PLC0415
 
         network = (host.links.interfaces(), host.links.routes())
-        looked += look_at_native(parse_nft(native, "nft"), found, catalogue, network=network, guards=host.guards)
+        looked += look_at_native(nft, found, catalogue, network=network, guards=host.guards, places=way.places)
     return put_together(looked, charts=charts, notes=notes)
+
+
+def _own(native: bytes | None) -> NftRuleset | None:
+    if not native:
+        return None
+    from natfix.nft import parse_nft  # noqa: PLC0415  (few hosts have such tables)
+
+    return parse_nft(native, "nft")

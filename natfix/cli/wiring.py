@@ -233,6 +233,7 @@ def machine(wait: int) -> Machine:
     from natfix.host.clock import HostClock  # noqa: PLC0415
     from natfix.host.conntrack import ConntrackTable  # noqa: PLC0415
     from natfix.host.files import HostFiles  # noqa: PLC0415
+    from natfix.host.filtering import HostFilters  # noqa: PLC0415
     from natfix.host.guard import NftGuardStore  # noqa: PLC0415
     from natfix.host.links import HostLinks  # noqa: PLC0415
     from natfix.host.nft_listing import HostNftListing  # noqa: PLC0415
@@ -253,6 +254,7 @@ def machine(wait: int) -> Machine:
         clock=HostClock(),
         guard=NftGuardStore(),
         native=HostNftListing(),
+        filters=HostFilters(),
     )
 
 

@@ -64,7 +64,12 @@ def cases_of(places: Iterable[Place]) -> tuple[Case, ...]:
 def _likeness(place: Place) -> object:
     finding, table = place.finding, place.table
     unknown = tuple(_parted(words).gaps for words in finding.unknown)
-    stands = (finding.certain, bool(finding.shielded_by), finding.behind is not None)
+    stands = (
+        finding.certain,
+        bool(finding.shielded_by),
+        finding.behind is not None or finding.first is not None,
+        bool(finding.marked),
+    )
     return finding.kind.id, table.family, finding.table, _parted(str(finding.rule)).gaps, stands, unknown
 
 

@@ -121,7 +121,7 @@ def _end(finding: Finding, packet: Packet) -> str:
     if not finding.becomes:
         return "dropped, and nobody is told"
     if finding.shielded_by:
-        return f"{packet.source} would leave as {finding.becomes}, but {finding.shielded_by} binds it first"
+        return f"{packet.source} would leave as {finding.becomes}, but {finding.shielded_by} keeps it from that"
     return f"{packet.source} leaves as {finding.becomes}"
 
 

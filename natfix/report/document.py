@@ -7,6 +7,7 @@ from typing import Any
 from natfix._version import __version__
 from natfix.audit import Finding, Suppression
 from natfix.packets import Packet
+from natfix.packets.trace import Standing
 from natfix.report.cases import Case
 from natfix.report.gathered import Group, Unread
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
@@ -116,9 +117,19 @@ def finding_document(finding: Finding) -> dict[str, Any]:
         "becomes": readable(finding.becomes) or None,
         "unknown": [readable(words) for words in finding.unknown],
         "behind": _rule(finding.behind) if finding.behind else None,
-        "shielded_by": finding.shielded_by or None,
+        "shielded_by": readable(finding.shielded_by) or None,
+        "marked": [_standing(each) for each in finding.marked],
+        "first": _standing(finding.first) if finding.first else None,
         "correctable": finding.correctable,
         "remediation": finding.kind.remediation,
+    }
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    return {
+        "table": readable(standing.table) or None,
+        "origin": readable(standing.origin),
+        "rule": _rule(standing.rule),
     }
 
 

@@ -57,6 +57,11 @@ def facts(finding: Finding) -> Iterator[str]:
         yield from told("depends on", "; ".join(code(words) for words in finding.unknown))
     if finding.behind:
         yield from told("behind", f"rule {finding.behind.number} of {shown(finding.behind.chain)}, which comes first")
+    if finding.first:
+        yield from told("behind", f"{shown(str(finding.first))}, which comes first")
+    yield from (
+        item for standing in finding.marked for item in told("marked by", f"{shown(str(standing))}: {code(str(standing.rule))}")
+    )
     yield from told("cure", "\n".join(prose(cure(finding))))
     yield "</dl>"
 

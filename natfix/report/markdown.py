@@ -97,6 +97,9 @@ def _finding(place: Place) -> Iterator[str]:
         yield f"- way {way}"
     if finding.unknown:
         yield f"- depends on {', '.join(map(_code, finding.unknown))}"
+    yield from (f"- marked by {_words(str(standing))}: {_code(str(standing.rule))}" for standing in finding.marked)
+    if finding.first:
+        yield f"- behind {_words(str(finding.first))}, which comes first"
     # Lines of a list in it are a list inside this one.
     yield "\n  ".join(_words(line) for line in f"- cure: {cure(finding)}".split("\n"))
 

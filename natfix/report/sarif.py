@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from natfix._version import __version__
 from natfix.audit import AuditRule, Finding, Severity, Suppression
+from natfix.packets.trace import Standing
 from natfix.report.document import readable
 from natfix.report.gathered import Place, Unread, grouped
 from natfix.report.model import CheckedTable, CheckResult
@@ -87,9 +88,27 @@ def _result(place: Place, places: dict[str, int]) -> dict[str, Any]:
     }
     if finding.path:
         made["codeFlows"] = [_flow(finding, table)]
-    if finding.behind:
-        made["relatedLocations"] = [_location(finding.behind, finding.table, table, "decides before as things stand")]
+    if related := list(_related(finding, table)):
+        made["relatedLocations"] = related
     return made
+
+
+def _related(finding: Finding, table: CheckedTable) -> Iterator[dict[str, Any]]:
+    """Other rules that have a say: one that decides before, those that mark the packets (3.27.22)."""
+    if finding.behind:
+        yield _location(finding.behind, finding.table, table, "decides before as things stand")
+    if finding.first:
+        yield _elsewhere(finding.first, table, "decides before as things stand")
+    yield from (_elsewhere(standing, table, "marks these packets before") for standing in finding.marked)
+
+
+def _elsewhere(standing: Standing, table: CheckedTable, message: str) -> dict[str, Any]:
+    """Where a rule of another table stands: in the same text with its line."""
+    if standing.origin == table.source and not table.live:
+        return _location(standing.rule, standing.table, table, message)
+    logical = "/".join(filter(None, (standing.origin, standing.table, standing.rule.chain, str(standing.rule.number))))
+    named = {"name": f"rule {standing.rule.number} of {standing.rule.chain}", "fullyQualifiedName": logical}
+    return {"logicalLocations": [{key: readable(value) for key, value in named.items()}], "message": {"text": message}}
 
 
 def _grouped(result: CheckResult, places: dict[str, int]) -> Iterator[dict[str, Any]]:

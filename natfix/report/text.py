@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from natfix.audit import Finding, Severity
+from natfix.audit.guard import table_name
 from natfix.packets import Packet
 from natfix.report.lines import Line, Style, shown
 from natfix.report.model import EACH, CheckedTable, CheckResult, ClusterOrigin
@@ -91,8 +92,11 @@ def finding_lines(finding: Finding, table: CheckedTable | None = None) -> Iterat
         yield _fate(finding, finding.packet)
     if finding.unknown:
         yield Line(shown(f"  depends  on what natfix cannot evaluate: {'; '.join(finding.unknown)}"))
+    yield from (Line(shown(f"  marked   by {standing}: {standing.rule}")) for standing in finding.marked)
     if finding.behind is not None:
         yield Line(f"  behind   rule {finding.behind.number} of {finding.behind.chain}, which comes first as long as it stands")
+    if finding.first is not None:
+        yield Line(shown(f"  behind   {finding.first}, which comes first as long as it stands"))
     told = cure(finding).replace("\n", "\n           ")
     yield Line(f"  cure     {told}")
 
@@ -137,6 +141,8 @@ def cure(finding: Finding) -> str:
     """What ends a finding."""
     if finding.correctable:
         return "natfix apply" + (" deletes it" if finding.kind.fix == "delete" else " excludes the cluster from it")
+    if finding.marked:
+        return f"none by natfix apply, which leaves other tables alone: exclude the cluster where {finding.marked[-1]} marks it"
     if finding.kind.fix != "none":
         return "none by natfix apply, which leaves alone what is only possible: look at what it depends on"
     return finding.kind.remediation
@@ -153,7 +159,9 @@ def verdict(result: CheckResult) -> Line:
         return Line(f"{clean}{unread}", "bad" if unread else "good")
     found = f"{count(len(result.findings), 'finding')}: {', '.join(counts)}"
     if all(finding.shielded_by for finding in result.findings):
-        harmless = f"{found}; harmless behind the guard, no container address is hidden"
+        guarded = all(finding.shielded_by == table_name(table.family) for table in result.tables for finding in table.findings)
+        why = "harmless behind the guard" if guarded else "harmless as things stand"
+        harmless = f"{found}; {why}, no container address is hidden"
         return Line(f"{harmless}{unread}", "bad" if unread else "good")
     return Line(f"{found}{unread}", "bad")
 

@@ -1,4 +1,4 @@
-"""Filters: its twin, and the tables filter and raw of a namespace, nft and legacy, of both families."""
+"""Filters: its twin, and the tables beside nat of a namespace, nft and legacy, of both families."""
 
 from collections.abc import Callable
 
@@ -21,6 +21,7 @@ BACKENDS = [
     ),
 ]
 DROP = "! -i docker0 -o docker0 -j DROP"
+Load = Callable[[str], Filters]
 Read = Callable[[str], Ruleset]
 
 
@@ -31,21 +32,32 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 
 
 @pytest.fixture
-def read(request: pytest.FixtureRequest, backend: Backend) -> Read:
-    """Put tables there, and read them."""
+def load(request: pytest.FixtureRequest, backend: Backend) -> Load:
+    """Put tables there."""
     (kind, _) = request.node.callspec.params["backend"]
     if kind == "host":
         request.getfixturevalue("netns")
 
-    def give(text: str) -> Ruleset:
-        filters: Filters = MemoryFilters({backend: text})
-        if kind == "host":
-            done = run(f"{backend}-restore", data=text.encode())
-            assert done.code == 0, done.complaint
-            filters = HostFilters()
-        return filters.read(backend)
+    def give(text: str) -> Filters:
+        if kind == "memory":
+            return MemoryFilters({backend: text})
+        done = run(f"{backend}-restore", data=text.encode())
+        assert done.code == 0, done.complaint
+        return HostFilters()
 
     return give
+
+
+@pytest.fixture
+def read(load: Load, backend: Backend) -> Read:
+    """Put tables there, and read what filters."""
+    return lambda text: load(text).read(backend)
+
+
+@pytest.fixture
+def before_nat(load: Load, backend: Backend) -> Read:
+    """Put tables there, and read what packets pass before nat POSTROUTING."""
+    return lambda text: load(text).before_nat(backend)
 
 
 def filter_table(*docker: str) -> str:
@@ -90,14 +102,44 @@ def test_all_that_comes_before_docker_s_drop_is_read(read: Read, backend: Backen
     assert specs(ruleset, backend, "filter", "DOCKER-USER") == []
     assert specs(ruleset, backend, "filter", "DOCKER-FORWARD") == ["-o docker0 -j DOCKER"]
     assert specs(ruleset, backend, "filter", "DOCKER") == ["-i docker0 -j RETURN", DROP]
-    assert specs(ruleset, backend, "raw", "PREROUTING") == [f"-d {ADDRESS[backend.family]} ! -i docker0 -j DROP"]
-    found = ruleset.table("filter", backend.family)
-    assert found is not None
-    forward = found.chain("FORWARD")
+    assert [table.name for table in ruleset.tables] == ["filter"]
+    forward = ruleset.tables[0].chain("FORWARD")
     assert forward is not None
     assert forward.policy == "DROP"
 
 
-def test_a_table_raw_that_is_not_there_is_none(read: Read, backend: Backend) -> None:
-    ruleset = read(filter_table(DROP))
-    assert [table.name for table in ruleset.tables] == ["filter"]
+def table(name: str, *rules: str, hook: str = "PREROUTING", chains: tuple[str, ...] = ()) -> str:
+    declared = [f":{hook} ACCEPT [0:0]", *(f":{chain} - [0:0]" for chain in chains)]
+    return "\n".join([f"*{name}", *declared, *(f"-A {rule}" for rule in rules), "COMMIT", ""])
+
+
+def test_raw_and_mangle_are_read_where_they_have_rules(before_nat: Read, backend: Backend) -> None:
+    drop, mark = f"-d {ADDRESS[backend.family]} ! -i docker0 -j DROP", "-i docker0 -j MARK --set-xmark 0x1/0x1"
+    ruleset = before_nat(
+        table("raw", f"PREROUTING {drop}")
+        + table("mangle", "FORWARD -j SITE", f"SITE {mark}", hook="FORWARD", chains=("SITE",))
+        + filter_table(DROP)
+    )
+    assert ([each.name for each in ruleset.tables], ruleset.source) == (["raw", "mangle"], str(backend))
+    assert specs(ruleset, backend, "raw", "PREROUTING") == [drop]
+    assert specs(ruleset, backend, "mangle", "FORWARD") == ["-j SITE"]
+    assert specs(ruleset, backend, "mangle", "SITE") == [mark]
+
+
+def test_tables_without_rules_are_none(before_nat: Read, backend: Backend) -> None:
+    ruleset = before_nat(table("raw") + table("mangle", hook="POSTROUTING") + filter_table(DROP))
+    assert (ruleset.tables, ruleset.source) == ((), str(backend))
+
+
+def test_of_a_large_table_what_the_hooks_reach_is_read(before_nat: Read, backend: Backend) -> None:
+    others = tuple(f"SITE{number}" for number in range(60))
+    rules = ["PREROUTING -j SITE7", "SITE7 -j MARK --set-xmark 0x1/0x1"]
+    ruleset = before_nat(table("mangle", *rules, chains=others))
+    assert specs(ruleset, backend, "mangle", "PREROUTING") == ["-j SITE7"]
+    assert specs(ruleset, backend, "mangle", "SITE7") == ["-j MARK --set-xmark 0x1/0x1"]
+
+
+@pytest.mark.kernel
+def test_a_backend_that_is_not_there_has_nothing_before_nat(netns: str) -> None:
+    assert netns
+    assert all(HostFilters().before_nat(Backend(family, variant)).tables == () for family in Family for variant in VARIANTS)

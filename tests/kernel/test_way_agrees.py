@@ -86,7 +86,7 @@ class Ruleset:
     native: str
 
 
-def random_host(chance: random.Random) -> Ruleset:
+def random_host(chance: random.Random, priorities: Sequence[str] = PRIORITIES) -> Ruleset:
     nat = random_table(chance)
     postrouting = nat.chains["POSTROUTING"]
     for number, rule in enumerate(chance.sample(actors(nat.family), chance.randint(1, 4))):
@@ -94,12 +94,12 @@ def random_host(chance: random.Random) -> Ruleset:
     some = chance.sample(MARKING, chance.randint(0, 5))
     mangle = _table("mangle", some) if some else ""
     raw = _table("raw", [chance.choice(UNTRACKED)]) if chance.random() < 0.4 else ""
-    tables = [_native(chance, nat.family, name) for name in chance.sample(("one", "two"), chance.randint(0, 2))]
+    tables = [_native(chance, nat.family, name, priorities) for name in chance.sample(("one", "two"), chance.randint(0, 2))]
     return Ruleset(nat.family, f"{raw}{mangle}{nat.text}", "".join(tables))
 
 
-def _native(chance: random.Random, family: Family, name: str) -> str:
-    text = random_ruleset(chance, family).replace("priority srcnat", f"priority {chance.choice(PRIORITIES)}")
+def _native(chance: random.Random, family: Family, name: str, priorities: Sequence[str]) -> str:
+    text = random_ruleset(chance, family).replace("priority srcnat", f"priority {chance.choice(priorities)}")
     return text.replace(" fuzz ", f" {name} ")
 
 
@@ -134,13 +134,13 @@ def told(host: Ruleset, native: NativeTables, packet: Packet) -> End:
     """What natfix says of one packet."""
     tables = [("host", table) for table in parse(host.text.encode(), "host", host.family).tables]
     own = [base.place for base in native.ruleset.chains if base.table.family is host.family]
-    ends = follow(in_order([*passed(tables, THROUGH), *own], THROUGH), _set(packet), ipsets=KNOWN_SETS).ends
+    ends = follow(in_order([*passed(tables, THROUGH), *own], THROUGH), packet_set(packet), ipsets=KNOWN_SETS).ends
     # Where nothing is in doubt one packet comes to one end; else each end is a doubtful one.
     assert len(ends) == 1 or all(end.doubts for end in ends)
     return ends[0]
 
 
-def _set(packet: Packet) -> PacketSet:
+def packet_set(packet: Packet) -> PacketSet:
     ports = [ANY_PORT if port is None else Intervals.single(port) for port in (packet.source_port, packet.destination_port)]
     return PacketSet(
         Family(packet.source.version),

@@ -89,3 +89,16 @@ def test_what_forbids_the_listing_is_a_note() -> None:
     assert notes == []
     assert native_listing(MemoryNftListing(problem="the program nft is not installed"), notes) is None
     assert notes == ["nft's own tables were not looked at: the program nft is not installed"]
+
+
+def at(priority: int, name: str) -> bytes:
+    return listing(("ip", name)).replace(b'"prio": 100', f'"prio": {priority}'.encode())
+
+
+def test_the_chains_of_a_listing_are_followed_together() -> None:
+    saddr = {"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "172.7.21.9"}}
+    later = listing(("ip", "later"), expressions=[saddr, OIFNAME, {"masquerade": None}])
+    objects = [*json.loads(at(90, "early"))["nftables"], *json.loads(later)["nftables"]]
+    result = look_at_nft_text(parse_nft(json.dumps({"nftables": objects}).encode(), "nft"), (CLUSTER4,), CATALOGUE)
+    (finding,) = result.findings
+    assert str(finding.first) == "rule 1 of p in table ip early"

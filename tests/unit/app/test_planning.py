@@ -1,16 +1,22 @@
+from dataclasses import replace
+
 import pytest
 
 from natfix.app.apply import apply_change, preview
 from natfix.app.cluster import Cluster
 from natfix.app.planning import plan_change
 from natfix.errors import RulesetSyntaxError, UnsupportedError, UsageError
+from natfix.host.memory.filtering import MemoryFilters
+from natfix.host.memory.nft import MemoryNftListing
 from natfix.ruleset import parse_network
+from tests.unit.app.test_native import listing
 from tests.unit.app.twins import (
     BROAD,
     BROAD6,
     CLUSTER4,
     CORRECTED,
     LEGACY4,
+    NFT4,
     NFT6,
     OTHER,
     RULES4,
@@ -143,3 +149,22 @@ def test_what_is_not_corrected_remains_to_be_told() -> None:
     planned = plan_change(stale.machine, wishes())
     assert [finding.kind.id for finding in planned.remaining] == ["NAT004"]
     assert [str(origin.networks[0]) for origin in planned.clusters] == ["172.7.0.0/16"]
+
+
+def test_what_other_tables_make_a_fault_is_told_and_left_alone() -> None:
+    marking = "*mangle\n:FORWARD ACCEPT [0:0]\n-A FORWARD -i docker0 -j MARK --set-xmark 0x1/0xffffffff\nCOMMIT\n"
+    marked = host("-m mark --mark 0x1 -j MASQUERADE", CORRECTED)
+    machine = replace(marked.machine, filters=MemoryFilters({NFT4: marking}))
+    planned = plan_change(machine, wishes(persist=False))
+    (finding,) = planned.remaining
+    assert (str(finding.marked[0]), planned.changes) == ("rule 1 of FORWARD in mangle (iptables-nft)", ())
+
+
+def test_tables_of_nft_s_own_are_followed_before_those_of_iptables() -> None:
+    early = listing(("ip", "early")).replace(b'"prio": 100', b'"prio": 90')
+    machine = replace(host().machine, native=MemoryNftListing(early), filters=MemoryFilters())
+    planned = plan_change(machine, wishes(persist=False))
+    (finding,) = planned.tables[0].looked.checked.findings
+    assert str(finding.first) == "rule 1 of p in table ip early"
+    assert len(planned.changes) == 1, "behind another table it would take over"
+    assert len(planned.remaining) == 1

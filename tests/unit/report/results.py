@@ -17,6 +17,7 @@ from natfix.audit.guard import Guard
 from natfix.audit.subject import filtering_of
 from natfix.errors import RulesetSyntaxError
 from natfix.host.catalogue import read_catalogue
+from natfix.packets.trace import Place
 from natfix.report.gathered import Unread
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
 from natfix.ruleset import Family, parse, parse_network
@@ -113,6 +114,33 @@ NESTED = f"""\
 -A INNER -j SNAT --to-source 10.4.7.21
 COMMIT
 """
+
+
+# A rule that packets meet because another table marks them, and one that other tables keep some packets from.
+MARKED = f"""\
+*raw
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -s 172.7.21.0/24 -p udp -j CT --notrack
+COMMIT
+*mangle
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -i docker0 -p tcp -m tcp --dport 443 -j MARK --set-xmark 0x1/0xffffffff
+COMMIT
+*nat
+:POSTROUTING ACCEPT [0:0]
+-A POSTROUTING -m mark --mark 0x1 -j MASQUERADE
+-A POSTROUTING {CORRECTED}
+COMMIT
+"""
+
+
+def first() -> CheckResult:
+    """A broad rule on a host where a table of nft's own rewrites the same packets before."""
+    subject = Subject(parse(simple().encode(), "iptables-nft").tables[0], CLUSTER.networks)
+    chain = parse(simple("-s 172.7.0.0/16 -j MASQUERADE").encode(), "nft").tables[0]
+    place = Place(chain, "POSTROUTING", "table ip mine", "POSTROUTING", 90)
+    found = audit_table(replace(subject, before=(place,)), CATALOGUE)
+    return CheckResult((CheckedTable("iptables-nft", live=True, family=Family.IPV4, rules=1, cluster=CLUSTER, findings=found),))
 
 
 def looked_at(text: str, source: str = "dump.save", *, charts: bool = True) -> CheckResult:

@@ -103,7 +103,7 @@ def test_a_finding_behind_the_guard_is_shown_as_harmless() -> None:
     drawn = chart(finding, _subject(simple()), None)
     assert drawn is not None
     assert drawn.before.good
-    assert "but nft table ip natfix binds it first" in drawn.before.end
+    assert "but nft table ip natfix keeps it from that" in drawn.before.end
 
 
 FORWARD = """\

@@ -14,9 +14,11 @@ from natfix.report.model import CheckResult
 from natfix.report.packets import packets_document
 from tests.unit.report.results import (
     CATALOGUE,
+    MARKED,
     crowd,
     dropped,
     findings,
+    first,
     fleet,
     looked_at,
     problems,
@@ -62,6 +64,17 @@ def test_a_shielded_finding_says_by_what() -> None:
     assert held["tables"][0]["findings"][0]["shielded_by"] == "nft table ip natfix"
 
 
+def test_what_other_tables_do_before_is_said_with_their_rules() -> None:
+    held = check_document(looked_at(MARKED))
+    assert problems(held, "check-1.json") == []
+    ((marked,),) = [each["marked"] for each in held["tables"][0]["findings"]]
+    assert (marked["table"], marked["origin"], marked["rule"]["line"]) == ("mangle", "dump.save", 7)
+    held = check_document(first())
+    assert problems(held, "check-1.json") == []
+    told = held["tables"][0]["findings"][0]["first"]
+    assert (told["table"], told["origin"], told["rule"]["chain"]) == (None, "table ip mine", "POSTROUTING")
+
+
 def test_the_document_says_all_of_a_finding() -> None:
     held = finding_document(findings()["NAT002 1"])
     assert held == {
@@ -99,6 +112,8 @@ def test_the_document_says_all_of_a_finding() -> None:
         "unknown": [],
         "behind": finding_document(findings()["NAT001 1"])["rule"],
         "shielded_by": None,
+        "marked": [],
+        "first": None,
         "correctable": True,
         "remediation": next(kind.remediation for kind in CATALOGUE if kind.id == "NAT002"),
     }

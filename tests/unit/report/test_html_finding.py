@@ -2,7 +2,7 @@
 
 from natfix.report.html_finding import article, explained, facts, pictures
 from tests.unit.report.page import Page
-from tests.unit.report.results import TEXT, dropped, looked_at, result, simple
+from tests.unit.report.results import MARKED, TEXT, dropped, first, looked_at, result, simple
 
 
 def test_an_article_has_the_rule_the_packet_the_cure_and_two_pictures() -> None:
@@ -18,6 +18,11 @@ def test_facts_say_what_a_finding_depends_on_and_what_stands_before_it() -> None
     words = " ".join(Page("\n".join(facts(place.finding))).words for place in looked_at(TEXT).places)
     assert "depends on" in words
     assert "which comes first" in words
+    assert (
+        "behindrule 1 of POSTROUTING in table ip mine, which comes first" in Page("\n".join(facts(first().findings[0]))).words
+    )
+    marked = Page("\n".join(facts(looked_at(MARKED).findings[0]))).words
+    assert "marked byrule 1 of PREROUTING in mangle (dump.save): -A PREROUTING -i docker0" in marked
     assert "dropped, and nobody is told" in Page("\n".join(facts(dropped().findings[0]))).words
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from natfix.report.markdown import DETAILED, markdown_text
 from natfix.report.model import CheckResult
-from tests.unit.report.results import TEXT, crowd, dropped, fleet, looked_at, result, simple, suppressed
+from tests.unit.report.results import MARKED, TEXT, crowd, dropped, first, fleet, looked_at, result, simple, suppressed
 
 
 def test_a_finding_is_told_with_its_rule_packet_way_and_cure() -> None:
@@ -42,6 +42,13 @@ def test_what_is_only_possible_and_what_is_dropped_are_told() -> None:
     assert "; it is dropped" in markdown_text(dropped())
     assert "(from routes to peer subnets; a guess)" in markdown_text(result())
     assert "- note: look twice" in markdown_text(result())
+
+
+def test_what_other_tables_do_before_is_told() -> None:
+    assert "\n- marked by rule 1 of PREROUTING in mangle (dump.save): `-A PREROUTING -i docker0" in markdown_text(
+        looked_at(MARKED)
+    )
+    assert "\n- behind rule 1 of POSTROUTING in table ip mine, which comes first\n" in markdown_text(first())
 
 
 def test_nothing_found_is_one_line() -> None:

@@ -16,7 +16,20 @@ from natfix.report.gathered import Unread
 from natfix.report.model import CheckResult
 from natfix.report.sarif import sarif_document
 from natfix.ruleset import Rule
-from tests.unit.report.results import NESTED, TEXT, crowd, dropped, fleet, looked_at, result, shielded, simple, suppressed
+from tests.unit.report.results import (
+    MARKED,
+    NESTED,
+    TEXT,
+    crowd,
+    dropped,
+    first,
+    fleet,
+    looked_at,
+    result,
+    shielded,
+    simple,
+    suppressed,
+)
 
 HELD = json.loads((Path(__file__).parents[2] / "data/sarif/sarif-2.1.0-rtm.5.json").read_text(encoding="utf-8"))
 RESULTS = {
@@ -26,6 +39,8 @@ RESULTS = {
     "a host": result(live=True),
     "dropped": dropped(),
     "shielded": shielded(),
+    "marked": looked_at(MARKED),
+    "first": first(),
     "a fleet": fleet(24),
     "nothing": CheckResult(()),
 }
@@ -70,6 +85,17 @@ def test_a_finding_has_its_rule_its_place_and_the_way_of_its_packet() -> None:
         "nat/CNI-1/2",
         "nat/INNER/1",
     ]
+
+
+def test_rules_of_other_tables_are_related_to_a_result() -> None:
+    (result,) = sarif_document(looked_at(MARKED))["runs"][0]["results"]
+    (marking,) = result["relatedLocations"]
+    assert marking["physicalLocation"]["region"]["startLine"] == 7
+    assert marking["message"]["text"] == "marks these packets before"
+    (result,) = sarif_document(first())["runs"][0]["results"]
+    (location,) = result["relatedLocations"]
+    assert location["logicalLocations"][0]["fullyQualifiedName"] == "table ip mine/POSTROUTING/1"
+    assert location["message"]["text"] == "decides before as things stand"
 
 
 def test_severities_become_levels_and_doubt_is_told() -> None:

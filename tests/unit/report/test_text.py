@@ -11,10 +11,12 @@ from tests.unit.report.results import (
     CLUSTER,
     CORRECTED,
     GUESS,
+    MARKED,
     checked,
     crowd,
     dropped,
     findings,
+    first,
     fleet,
     looked_at,
     result,
@@ -120,6 +122,26 @@ def test_a_finding_behind_the_guard_is_told_without_alarm() -> None:
     lines = list(check_lines(shielded()))
     assert "  source   172.7.21.2 would become the address of eth0" in [line.text for line in lines]
     assert lines[-1] == ("1 finding: 1 info; harmless behind the guard, no container address is hidden", "good")
+
+
+def test_what_other_tables_do_before_is_told() -> None:
+    lines = plain(check_lines(looked_at(MARKED))).split("\n")
+    marks = "-A PREROUTING -i docker0 -p tcp -m tcp --dport 443 -j MARK --set-xmark 0x1/0xffffffff"
+    assert f"  marked   by rule 1 of PREROUTING in mangle (dump.save): {marks}" in lines
+    assert lines[-4].startswith(
+        "  cure     none by natfix apply, which leaves other tables alone: exclude the cluster where rule 1 of"
+    )
+    assert "  behind   rule 1 of POSTROUTING in table ip mine, which comes first as long as it stands" in plain(
+        check_lines(first())
+    )
+
+
+def test_what_other_tables_keep_from_a_rule_is_told_without_alarm() -> None:
+    text = simple().replace("*nat", "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j CT --notrack\nCOMMIT\n*nat")
+    assert list(check_lines(looked_at(text)))[-1] == (
+        "1 finding: 1 info; harmless as things stand, no container address is hidden",
+        "good",
+    )
 
 
 def test_of_many_sources_each_kind_is_told_once_with_the_first_case() -> None:

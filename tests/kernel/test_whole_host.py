@@ -1,0 +1,118 @@
+"""What ``natfix check`` says is about the host: what other tables do to packets before, on a real one, beside what arrives."""
+
+from collections.abc import Iterator
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from natfix.app.ports import Backend
+from natfix.ruleset import Family
+from tests.kernel.hosts import backends, corrected, own_host
+from tests.kernel.pods import CIDRS, FAMILIES, WORLD, Site
+from tests.machine.machines.patience import eventually
+
+pytestmark = pytest.mark.kernel("nft")
+
+BACKENDS = pytest.mark.parametrize("backend", backends(*Family), ids=str)
+MARK = "-i docker0 -j MARK --set-xmark 0x1/0xffffffff"
+MASQUERADE_MARKED = "-m mark --mark 0x1 -j MASQUERADE"
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with own_host() as host:
+        made = Site(host)
+        made.build()
+        with made.serving("far"):
+            yield made
+
+
+def put(site: Site, backend: Backend, table: str, chain: str, rule: str) -> None:
+    site.host.run(str(backend), "-t", table, "-A", chain, *rule.split())
+
+
+def findings(site: Site, *sources: str) -> list[dict[str, Any]]:
+    document = site.host.natfix_json("check", "--exit-zero", *sources, *CIDRS)
+    return [finding for table in document["tables"] for finding in table["findings"]]
+
+
+def arrives_as(site: Site, family: Family, address: str) -> bool:
+    return eventually(lambda: site.seen("pod", WORLD[family].remote) == address)
+
+
+@BACKENDS
+@pytest.mark.parametrize("chain", ["PREROUTING", "FORWARD", "POSTROUTING"])
+def test_a_rule_that_another_table_marks_packets_for_is_found(site: Site, tmp_path: Path, backend: Backend, chain: str) -> None:
+    site.host.load(backend, f"-A POSTROUTING {MASQUERADE_MARKED}", f"-A POSTROUTING {corrected(backend)}")
+    assert findings(site) == []
+    assert arrives_as(site, backend.family, WORLD[backend.family].pod)
+    put(site, backend, "mangle", chain, MARK.replace("-i docker0 ", "") if chain == "POSTROUTING" else MARK)
+    assert arrives_as(site, backend.family, WORLD[backend.family].node)
+    (finding,) = findings(site)
+    (marked,) = finding["marked"]
+    assert (finding["certain"], finding["correctable"], finding["rule"]["number"]) == (True, False, 1)
+    assert (marked["table"], marked["origin"], marked["rule"]["chain"]) == ("mangle", str(backend), chain)
+    file = str(tmp_path / "host.natfix")
+    site.host.natfix("collect", "--output", file)
+    ((again,),) = [each["marked"] for each in findings(site, file)]
+    assert (again["origin"], again["rule"]["text"]) == (marked["origin"], marked["rule"]["text"])
+    before = site.host.saved(backend)
+    told = site.host.natfix("apply", *CIDRS, "--no-persist")
+    assert "exclude the cluster where rule 1 of" in told
+    assert site.host.saved(backend) == before
+
+
+@BACKENDS
+def test_a_rule_whose_packets_nobody_tracks_does_no_harm(site: Site, backend: Backend) -> None:
+    site.docker(backend)
+    assert arrives_as(site, backend.family, WORLD[backend.family].node)
+    put(site, backend, "raw", "PREROUTING", "-i docker0 -j CT --notrack")
+    assert arrives_as(site, backend.family, WORLD[backend.family].pod)
+    (finding,) = findings(site)
+    assert (finding["severity"], finding["shielded_by"]) == ("info", f"rule 1 of PREROUTING in raw ({backend})")
+    site.host.natfix("check", *CIDRS)
+    site.host.run(str(backend), "-t", "raw", "-F")
+    assert arrives_as(site, backend.family, WORLD[backend.family].node)
+    site.host.natfix("check", *CIDRS, code=1)
+
+
+def own(site: Site, family: str, rule: str) -> None:
+    """Put a rule where it is asked before those of iptables."""
+    base = "type nat hook postrouting priority srcnat - 5"
+    site.host.run("nft", "-f", "-", data=f"table {family} mine {{\nchain out {{\n{base}\n{rule}\n}}\n}}\n")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_table_of_nft_s_own_that_is_asked_first_is_told(site: Site, family: Family) -> None:
+    backend, world = Backend(family, "nft"), WORLD[family]
+    name = "ip" if family is Family.IPV4 else "ip6"
+    site.docker(backend)
+    own(site, name, f"{name} saddr {world.pod} masquerade")
+    assert arrives_as(site, family, world.node)
+    docker = next(each for each in findings(site) if each["rule"]["text"].startswith("-A "))
+    assert docker["first"] is None, "it is asked before for one container alone"
+    site.host.run("nft", "flush", "chain", name, "mine", "out")
+    site.host.run("nft", "add", "rule", name, "mine", "out", "masquerade")
+    docker, first = sorted(findings(site), key=lambda each: not each["rule"]["text"].startswith("-A "))
+    assert (docker["first"]["origin"], docker["first"]["rule"]["text"]) == (f"table {name} mine", "masquerade")
+    assert (docker["shielded_by"], first["rule"]["text"], first["severity"]) == (None, "masquerade", "high")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_table_of_nft_s_own_that_gives_packets_their_own_address_shields_them(site: Site, family: Family) -> None:
+    backend, world = Backend(family, "nft"), WORLD[family]
+    name = "ip" if family is Family.IPV4 else "ip6"
+    site.docker(backend)
+    (subnet,) = {each.split()[1] for each in (corrected(backend).removeprefix("-A POSTROUTING "),)}
+    own(site, name, f"{name} saddr {subnet} snat to {_first_and_last(subnet)}")
+    assert arrives_as(site, family, world.pod)
+    (finding,) = findings(site)
+    assert (finding["severity"], finding["shielded_by"]) == ("info", f"rule 1 of out in table {name} mine")
+    site.host.natfix("check", *CIDRS)
+
+
+def _first_and_last(subnet: str) -> str:
+    network = ip_network(subnet)
+    return f"{network[0]}-{network[-1]}"
