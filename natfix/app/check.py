@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, get_args
 from natfix.app.cluster import Cluster
 from natfix.app.ports import Backend, Filters, Interface, IpSetListing, Links, NftListing, Route, RulesetStore, Variant
 from natfix.audit import AuditRule, HostFacts, Subject, Suppressions, audit
-from natfix.audit.arrival import before, places_of
 from natfix.audit.facts import Route as RouteFact
 from natfix.audit.guard import Guard, guard_of
-from natfix.audit.subject import HOOK, filtering_of, subject_of
+from natfix.audit.subject import BEFORE_NAT, HOOK, filtering_of, subject_of
 from natfix.errors import HostError, UsageError
 from natfix.packets.ipset import IpSets
-from natfix.packets.trace import Place
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
 from natfix.ruleset import Family, Network, Ruleset, Table, family_of
 
 if TYPE_CHECKING:  # Start-up time.
     from natfix.nft import NftRuleset
+    from natfix.packets.trace import Place
     from natfix.report.gathered import Unread
 
 UNKNOWN_CLUSTER_HINT = "Name the network that holds the container subnets of all hosts: --cluster-cidr 172.7.0.0/16"
+_MARKING = frozenset(table for table, _ in BEFORE_NAT)
 _SET_OPTION = " --match-set "
 _NAMED = 3  # How many sources an error names.
 
@@ -107,8 +107,22 @@ def look_at_text(
 
 def _in_text(subject: Subject, ruleset: Ruleset) -> Subject:
     """The subject behind what the same text says of the tables that packets pass before."""
-    tables = [(ruleset.source, table) for table in (*subject.filtering.values(), subject.table)]
-    return replace(subject, before=before(places_of(tables), Place(subject.table, HOOK, ruleset.source)))
+    if subject.filtering.keys().isdisjoint(_MARKING):
+        return subject
+    from natfix.audit.arrival import places_of  # noqa: PLC0415  (most texts hold nothing such)
+
+    places = places_of([(ruleset.source, table) for table in (*subject.filtering.values(), subject.table)])
+    return replace(subject, before=_before(places, subject.table, ruleset.source))
+
+
+def _before(places: Sequence[Place], table: Table, source: str) -> tuple[Place, ...]:
+    """Those of *places* that the kernel asks before POSTROUTING of a nat table of iptables."""
+    if not places:
+        return ()
+    from natfix.audit.arrival import before  # noqa: PLC0415  (on most hosts nothing is asked before)
+    from natfix.packets.trace import Place  # noqa: PLC0415
+
+    return before(places, Place(table, HOOK, source))
 
 
 def charted(looked: Looked) -> CheckedTable:
@@ -155,6 +169,10 @@ def way_of(read: Sequence[tuple[Backend, Ruleset]], filters: Filters, nft: NftRu
     families = sorted({backend.family for backend, _ in read} | {place.table.family for place in own})
     backends = [Backend(family, variant) for family in families for variant in get_args(Variant)]
     rulesets = {each: filters.before_nat(each) for each in backends}
+    if not own and not any(ruleset.tables for ruleset in rulesets.values()):
+        return Way(rulesets)
+    from natfix.audit.arrival import places_of  # noqa: PLC0415  (as most hosts are, it ends above)
+
     tables = [(str(backend), table) for backend, ruleset in (*rulesets.items(), *read) for table in ruleset.tables]
     return Way(rulesets, places_of(tables, own))
 
@@ -257,7 +275,7 @@ def look_at_store(  # noqa: PLR0913  (as judged, which says why)
         tuple(each for each in others.tables if each is not table),
         _facts(facts, *network),
         ipsets=others.ipsets,
-        before=before(others.places, Place(table, HOOK, ruleset.source)),
+        before=_before(others.places, table, ruleset.source),
     )
     return judged(ruleset, subject, clusters, catalogue, live=True, guard=guard_of(guards, family))
 

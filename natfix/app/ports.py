@@ -105,7 +105,7 @@ class Filters(Protocol):
         ...
 
     def before_nat(self, backend: Backend) -> Ruleset:
-        """Read what packets pass before nat POSTROUTING and can be marked by: the chains natfix.audit.arrival.BEFORE_NAT.
+        """Read what packets pass before nat POSTROUTING and can be marked by: the chains natfix.audit.subject.BEFORE_NAT.
 
         Each with what it reaches, where it has rules; chains beyond the first few dozen, and those that iptables cannot show,
         are left out.

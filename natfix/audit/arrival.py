@@ -15,14 +15,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from natfix.audit.guard import TABLE
-from natfix.audit.subject import HOOK, Locality, Subject
+from natfix.audit.subject import BEFORE_NAT, HOOK, Locality, Subject
 from natfix.packets import SOURCE_NAT_TARGETS, Fate, Names, PacketSet
 from natfix.packets.names import EVERY_NAME
 from natfix.packets.trace import RESTORED, THROUGH, End, Place, Standing, follow, in_order, passed
 from natfix.ruleset import Table
 
-BEFORE_NAT: Final = (("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("mangle", "FORWARD"), ("mangle", "POSTROUTING"))
-"""The chains of iptables that packets of containers pass before nat POSTROUTING, but for those that only filter or redirect."""
 _WAY: Final = (*BEFORE_NAT, ("nat", HOOK))
 _DOING: Final = SOURCE_NAT_TARGETS | {"MARK", "CONNMARK", "NOTRACK", "CT"}
 # Of which a line of raw or mangle must have one to be such a rule; lines of other rules are not even cut into words.

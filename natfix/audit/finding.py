@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from natfix.audit.actor import actor_of
 from natfix.audit.analyses import ANALYSES, HIDING
-from natfix.audit.exposure import as_sent, exposure
 from natfix.audit.guard import Guard
 from natfix.audit.hit import Hit
 from natfix.audit.rulefile import AuditRule, Severity
 from natfix.audit.subject import Subject
 from natfix.packets import Fate, Packet, PacketSet, joined, witness
-from natfix.packets.trace import Standing
 from natfix.ruleset import Rule
+
+if TYPE_CHECKING:  # Start-up time.
+    from natfix.packets.trace import Standing
 
 # Names for a device that nobody has named.
 _UPLINKS = ("eth0", "eth1", "eth2")
@@ -135,6 +137,8 @@ def _judged(kind: AuditRule, hit: Hit, subject: Subject, guard: Guard | None) ->
     """The finding as things stand: about the packets that come to its rule, or without harm."""
     if not hit.outcomes or not (guard or subject.before):
         return _finding(kind, hit, subject)
+    from natfix.audit.exposure import as_sent, exposure  # noqa: PLC0415  (start-up time: most hosts have neither)
+
     left = exposure(subject, hit, guard)
     if left.outcomes:
         certain = hit.certain and any(each.certain for each in left.outcomes)

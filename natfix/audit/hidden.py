@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from natfix.audit.arrival import arrivals
 from natfix.audit.hit import Hit
 from natfix.audit.subject import Locality, Subject
 from natfix.packets import Fate, Outcome, PacketSet
@@ -34,13 +33,16 @@ def hidden(subject: Subject) -> Iterator[Hit]:
         packets = subject.protected(locality)
         if packets is not None:
             ordinary = [_hit(*layer, locality) for layer in _layers(subject, packets)]
-            marked = _marked(subject, packets, locality, frozenset(hit.rule for hit in ordinary))
+            known = frozenset(hit.rule for hit in ordinary)
+            marked = _marked(subject, packets, locality, known) if subject.before else ()
             for hit in (*ordinary, *marked):
                 yield from _copies(subject, hit)
 
 
 def _marked(subject: Subject, packets: PacketSet, locality: Locality, known: frozenset[Rule]) -> Iterator[Hit]:
     """The rules beside those *known* that meet some of *packets* because other tables mark them before."""
+    from natfix.audit.arrival import arrivals  # noqa: PLC0415  (start-up time: on most hosts nothing is asked before)
+
     found: dict[Rule, Hit] = {}
     for arrival in arrivals(subject, packets, locality):
         if arrival.fate is Fate.DROP or arrival.lost or not arrival.marked:

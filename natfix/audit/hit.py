@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from natfix.audit.subject import Locality, Subject
 from natfix.packets import Outcome
-from natfix.packets.trace import Standing
 from natfix.ruleset import Rule
 from natfix.ruleset.rule import Said
+
+if TYPE_CHECKING:  # Start-up time.
+    from natfix.packets.trace import Standing
 
 
 @dataclass(frozen=True, eq=False)

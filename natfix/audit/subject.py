@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from natfix.audit.facts import HostFacts
 from natfix.packets import Intervals, Names, Outcome, PacketSet, walk
 from natfix.packets.bits import Bits
 from natfix.packets.ipset import IpSets
 from natfix.packets.names import EVERY_NAME
-from natfix.packets.trace import Place
 from natfix.packets.walk import Visit
 from natfix.ruleset import Chain, Family, Network, Rule, Ruleset, Table, family_of
 from natfix.ruleset.rule import network_of
 
+if TYPE_CHECKING:  # Start-up time: on most hosts nothing is asked before.
+    from natfix.packets.trace import Place
+
 HOOK = "POSTROUTING"
+BEFORE_NAT: Final = (("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("mangle", "FORWARD"), ("mangle", "POSTROUTING"))
+"""The chains of iptables that packets of containers pass before nat POSTROUTING, but for those that only filter or redirect."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 
 from natfix.app.ports import Backend, Filters
-from natfix.audit.arrival import BEFORE_NAT
+from natfix.audit.subject import BEFORE_NAT
 from natfix.errors import UnsupportedError
 from natfix.host.installed import Tools, installed
 from natfix.host.listing import as_text, legacy_tables, read_chain, read_steadily, read_table

@@ -12,7 +12,7 @@ from natfix.host.installed import Tools
 from natfix.host.nfnetlink import Nfnetlink, needs_root
 from natfix.host.nftables import generation, has_chain, has_table, is_foreign, rules
 from natfix.host.outcomes import is_unshown, refused, refused_listing, unsupported
-from natfix.host.programs import Done, run
+from natfix.host.programs import Done, run, run_each
 from natfix.ruleset import Chain, Family, parse
 
 POSTROUTING = "POSTROUTING"
@@ -138,14 +138,18 @@ def _walk(kernel: Nfnetlink, backend: Backend, tools: Tools) -> Sequence[Chain]:
     waiting = [POSTROUTING]
     asked = set(waiting)
     while waiting:
-        name = waiting.pop(0)
-        if not has_chain(kernel, backend.family, "nat", name):
-            continue
-        chain = met[name] = read_chain(kernel, backend, tools, "nat", name)
-        new = [target for target in dict.fromkeys(rule.target for rule in chain.rules) if target not in asked]
-        asked.update(new)
-        waiting.extend(target for target in new if target)
+        there = [name for name in waiting if has_chain(kernel, backend.family, "nat", name)]
+        # CNI plugins make a chain for each pod, and all of them stand side by side.
+        found = [_shown(done, kernel, backend, "nat", name) for name, done in _printed(tools, "nat", there)]
+        met |= {chain.name: chain for chain in found}
+        targets = dict.fromkeys(rule.target for chain in found for rule in chain.rules)
+        waiting = [target for target in targets if target and target not in asked]
+        asked.update(waiting)
     return tuple(met.values())
+
+
+def _printed(tools: Tools, table: str, names: Sequence[str]) -> Iterable[tuple[str, Done]]:
+    return zip(names, run_each([(tools.iptables, "-t", table, "-S", name, "-v") for name in names]), strict=True)
 
 
 def read_chain(kernel: Nfnetlink, backend: Backend, tools: Tools, table: str, name: str) -> Chain:
@@ -156,7 +160,12 @@ def read_chain(kernel: Nfnetlink, backend: Backend, tools: Tools, table: str, na
         UnsupportedError: it holds what iptables cannot show.
         LookupError: it is not there.
     """
-    done = run(tools.iptables, "-t", table, "-S", name, "-v")
+    ((_, done),) = _printed(tools, table, [name])
+    return _shown(done, kernel, backend, table, name)
+
+
+def _shown(done: Done, kernel: Nfnetlink, backend: Backend, table: str, name: str) -> Chain:
+    """The chain that was printed."""
     if done.code != 0:
         raise refused_listing(done, table, name, _nft_family(backend))
     if is_unshown(done):

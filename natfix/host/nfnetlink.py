@@ -13,7 +13,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Self
 
 from natfix.errors import HostError
@@ -38,6 +38,8 @@ _HEADER = struct.Struct("=IHHII")
 _GENERIC = struct.Struct("=BBH")
 _ATTRIBUTE = struct.Struct("=HH")
 _CODE = struct.Struct("=i")
+# The header and an error code; this socket asks for no more words about errors (NETLINK_EXT_ACK).
+_END_SIZE = _HEADER.size + _CODE.size
 _SECONDS = 10.0
 _BUFFER = 1 << 18
 # Without a subsystem (its module is not there) nfnetlink answers EINVAL, newer kernels EOPNOTSUPP.
@@ -82,12 +84,22 @@ class Nfnetlink:
         self._send(subsystem << 8 | message, _REQUEST | _ACK, family, attributes)
         return self._receive()
 
-    def dump(self, subsystem: int, message: int, family: int, attributes: bytes = b"") -> list[bytes] | None:
-        """Ask for everything of a kind, as ask does; again when it changed while the kernel was answering."""
+    def dump(
+        self, subsystem: int, message: int, family: int, attributes: bytes = b"", *, holding: Sequence[bytes] = ()
+    ) -> list[bytes] | None:
+        """Ask for everything of a kind, as ask does; again when it changed while the kernel was answering.
+
+        Args:
+            subsystem: of netfilter.
+            message: what is asked.
+            family: of what.
+            attributes: what else the question says.
+            holding: only answers that hold one of these bytes matter; of most others nothing is given.
+        """
         for _ in range(_TRIES):
             self._send(subsystem << 8 | message, _REQUEST | _DUMP, family, attributes)
             try:
-                return self._receive()
+                return self._receive(holding)
             except InterruptedError:
                 continue
         raise HostError(
@@ -115,9 +127,9 @@ class Nfnetlink:
         body = _GENERIC.pack(family, 0, 0) + attributes
         self._socket.send(_message(kind, flags, self._sequence, body))
 
-    def _receive(self) -> list[bytes] | None:
+    def _receive(self, holding: Sequence[bytes] = ()) -> list[bytes] | None:
         try:
-            return list(self._answers())
+            return list(self._answers(holding))
         except InterruptedError:
             raise
         except OSError as error:
@@ -125,11 +137,19 @@ class Nfnetlink:
                 return None
             raise _refused(error) from error
 
-    def _answers(self) -> Iterator[bytes]:
+    def _answers(self, holding: Sequence[bytes]) -> Iterator[bytes]:
         """What follows ``struct nfgenmsg`` in each answer, up to the acknowledgement or the end of the dump."""
         interrupted = False
+        first = True
         while True:
             data = self._socket.recv(_BUFFER)
+            # A refusal comes first. So a datagram of 300 messages of which none matters is three searches.
+            skipped = not first and holding and not _ends(data, self._sequence) and not any(each in data for each in holding)
+            first = False
+            if skipped:
+                # The kernel says of the first message of a datagram that something changed since the one before.
+                interrupted |= bool(next(_messages(data, self._sequence), (0, 0, b""))[1] & _DUMP_INTERRUPTED)
+                continue
             for kind, flags, body in _messages(data, self._sequence):
                 interrupted |= bool(flags & _DUMP_INTERRUPTED)
                 if kind not in {_ERROR, _DONE}:
@@ -154,6 +174,14 @@ def _messages(data: bytes, sequence: int) -> Iterator[tuple[int, int, bytes]]:
         if number == sequence:
             yield kind, flags, data[position + _HEADER.size : position + length]
         position += (length + 3) & ~3
+
+
+def _ends(data: bytes, sequence: int) -> bool:
+    """Whether a dump ends with this datagram: nothing follows the message that says so."""
+    if len(data) < _END_SIZE:
+        return True
+    length, kind, _, number, _ = _HEADER.unpack_from(data, len(data) - _END_SIZE)
+    return (length, kind, number) == (_END_SIZE, _DONE, sequence)
 
 
 def _raise_for(body: bytes) -> None:

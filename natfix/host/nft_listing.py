@@ -92,7 +92,7 @@ def _chains_of_others() -> frozenset[tuple[str, str]]:
     found = set()
     with Nfnetlink() as kernel:
         for family in _CALLED.values():
-            for chain in kernel.dump(NF_TABLES, _GETCHAIN, _FAMILIES[family]) or ():
+            for chain in kernel.dump(NF_TABLES, _GETCHAIN, _FAMILIES[family], holding=_TYPES) or ():
                 # A host with Kubernetes has thousands that nobody hooks.
                 if not any(kind in chain for kind in _TYPES):
                     continue

@@ -6,11 +6,14 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from natfix.errors import HostError
 
+# Each waits for the kernel most of its time, and one of many takes no longer beside three others, also on two processors.
+_SIDE_BY_SIDE = 4
 # Users of su and cron jobs have no /sbin in their PATH.
 _SYSTEM_FOLDERS = ("/usr/sbin", "/sbin", "/usr/bin", "/bin")
 
@@ -88,6 +91,38 @@ def run(*command: str, data: bytes = b"", seconds: float = 60.0, environment: Ma
     except OSError as error:
         raise HostError(f"{command[0]} cannot be run: {error.strerror or error}") from error
     return Done(arguments, done.returncode, done.stdout, done.stderr.decode("utf-8", "replace").strip())
+
+
+def run_each(commands: Sequence[Sequence[str]]) -> list[Done]:
+    """Run programs that have nothing to do with each other, some at a time; give how they ended in their order.
+
+    Raises:
+        HostError: one is not installed, may not be run, or took too long; the others have ended.
+    """
+    waiting = list(enumerate(commands))[::-1]
+    ended: dict[int, Done] = {}
+    errors: list[HostError] = []
+
+    def work() -> None:
+        while waiting and not errors:
+            try:
+                number, command = waiting.pop()
+            except IndexError:  # Another one was quicker.
+                return
+            try:
+                ended[number] = run(*command)
+            except HostError as error:
+                errors.append(error)
+
+    others = [threading.Thread(target=work) for _ in range(min(_SIDE_BY_SIDE, len(commands)) - 1)]
+    for each in others:
+        each.start()
+    work()
+    for each in others:
+        each.join()
+    if errors:
+        raise errors[0]
+    return [ended[number] for number in range(len(commands))]
 
 
 def missing(program: str) -> HostError:
