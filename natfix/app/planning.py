@@ -15,7 +15,7 @@ from natfix.app.retention import KEPT
 from natfix.app.undone import Undone, reminder, undone_of
 from natfix.audit import AuditRule, Finding, Subject, faults
 from natfix.audit.boot import LIVE_CHAINS
-from natfix.audit.guard import Guard
+from natfix.audit.guard import Guard, table_name
 from natfix.errors import UnsupportedError, UsageError
 from natfix.plan import Plan, compile_script, corrections, repair, rewrite, ruleset_diff, same_text, save_into, text_diff
 from natfix.report.changes import Change
@@ -225,10 +225,11 @@ def _left_alone(undone: Undone, looked: Iterable[Looked], files: Iterable[Planne
 
 
 def _plan_table(store: RulesetStore, looked: Looked, wishes: Wishes, undone: Undone) -> PlannedTable:
+    guard = table_name(store.backend.family)
     wanted = [
         each
         for each in looked.checked.findings
-        if not (wishes.leave_guarded and each.shielded_by) and not undone.holds(store.backend, each.rule)
+        if not (wishes.leave_guarded and each.shielded_by == guard) and not undone.holds(store.backend, each.rule)
     ]
     plan = repair(looked.subject, wanted) if wishes.kernel else Plan()
     return PlannedTable(store, looked, plan, rewrite(looked.ruleset, looked.subject.table, plan) if plan else looked.ruleset)

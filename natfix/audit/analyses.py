@@ -138,11 +138,15 @@ def _purpose(hit: Hit, subject: Subject) -> Literal["cluster", "containers", "ho
     whichever way packets come to it.
     """
     ways = [tuple(_leading(outcome.path)) for outcome in hit.outcomes]
-    if any(
-        Intervals.networks([network]) <= subject.cluster_addresses for way in ways for network in _named(way, "destination")
-    ):
+    if any(Intervals.networks([network]) <= subject.cluster_addresses for way in ways for network in _destinations(way)):
         return "cluster"
-    return "containers" if all(any(map(subject.is_local, _named(way, "source"))) for way in ways) else "host"
+    return "containers" if all(any(_is_for_local(rule, subject) for rule in way) for way in ways) else "host"
+
+
+def _is_for_local(rule: Rule, subject: Subject) -> bool:
+    """Whether all sources that *rule* names, in a set or by itself, are container subnets of this host."""
+    sources = tuple(subject.sources_of(rule))
+    return bool(sources) and all(map(subject.is_local, sources))
 
 
 def _leading(path: Sequence[Rule]) -> Iterator[Rule]:
@@ -154,8 +158,8 @@ def _leading(path: Sequence[Rule]) -> Iterator[Rule]:
             chain = rule.chain
 
 
-def _named(way: Iterable[Rule], address: Literal["source", "destination"]) -> Iterator[Network]:
-    return (network for rule in way if (network := rule.network(address)) is not None)
+def _destinations(way: Iterable[Rule]) -> Iterator[Network]:
+    return (network for rule in way if (network := rule.network("destination")) is not None)
 
 
 def _source_nat_rules(subject: Subject) -> Iterator[Rule]:

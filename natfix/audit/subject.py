@@ -180,10 +180,10 @@ class Subject:
         for rule in self.rules:
             bridge = bridge_of(rule)
             if not self.is_stale(rule):
-                named += [(bridge, each) for each in self._sources_of(rule) if self._may_hang_on(bridge, each)]
+                named += [(bridge, each) for each in self.sources_of(rule) if self._may_hang_on(bridge, each)]
         return iter(sorted(named, key=lambda each: (not each[0], each[1].prefixlen)))
 
-    def _sources_of(self, rule: Rule) -> Iterator[Network]:
+    def sources_of(self, rule: Rule) -> Iterator[Network]:
         """The networks that a rule names as sources, those of its sets included."""
         network = rule.network("source")
         if network is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, summarize_address_range
 from typing import TypeAlias
 
 from natfix.errors import RulesetSyntaxError
@@ -21,6 +21,8 @@ Parts: TypeAlias = tuple[tuple[PacketSet, ...], tuple[PacketSet, ...]]
 IpSets: TypeAlias = Mapping[str, "IpSet"]
 
 _MOST_BOXES = 256
+# Addresses of a network that is one of containers, and not some hosts in a row.
+_FEWEST = 16
 # Options of a set that change what an entry means, so that natfix does not read it.
 _BENDING = frozenset({"netmask", "bitmask"})
 _ADDRESSES = frozenset({"ip", "net"})
@@ -59,11 +61,23 @@ class IpSet:
 
     @property
     def networks(self) -> tuple[Network, ...]:
-        """Those that a set of networks names; no single addresses, no ranges, none where an entry means something else."""
+        """Those that a set of networks names, ranges taken apart; no single addresses, none where an entry means otherwise."""
         if len(self.dimensions) != 1 or self.dimensions[0] not in _ADDRESSES or self.bent:
             return ()
-        named = (each.values[0] for each in self.entries if not each.nomatch)
-        return tuple(parse_network(text) for text in itertools.islice((text for text in named if "/" in text), _MOST_BOXES))
+        named = itertools.chain.from_iterable(_networks(each.values[0]) for each in self.entries if not each.nomatch)
+        return tuple(itertools.islice(named, _MOST_BOXES))
+
+
+def _networks(text: str) -> Iterable[Network]:
+    """The networks that an entry names: nft puts neighbours together into one range. A range of a few hosts names none."""
+    if "/" in text:
+        return (parse_network(text),)
+    first, _, last = text.partition("-")
+    try:
+        found: tuple[Network, ...] = tuple(summarize_address_range(ip_address(first), ip_address(last))) if last else ()
+    except (TypeError, ValueError):
+        return ()
+    return found if all(each.num_addresses >= _FEWEST for each in found) else ()
 
 
 class _Unreadable(Exception):  # noqa: N818  (no error: natfix then says "either")

@@ -85,3 +85,16 @@ def test_tables_that_iptables_cannot_show_are_listed_when_asked_for(made: Made) 
     table = bases["POSTROUTING"].table.chain("POSTROUTING")
     assert table is not None
     assert [rule.spec for rule in table.rules] == ["-j MASQUERADE"]
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("at", [0, 1500, 3000])
+def test_a_chain_of_others_is_found_among_thousands_of_iptables(netns: str, at: int) -> None:
+    assert netns
+    chains = [f":KUBE-SVC-{number:04} - [0:0]" for number in range(3000)]
+    command("iptables-nft-restore", data="\n".join(["*nat", *chains[:at], "COMMIT", ""]))
+    command("nft", "-f", "-", data=MIXED)
+    command("iptables-nft-restore", "--noflush", data="\n".join(["*nat", *chains[at:], "COMMIT", ""]))
+    data = HostNftListing().read()
+    assert data is not None
+    assert [each.chain for each in parse_nft(data, "nft").chains] == ["mine"]

@@ -17,6 +17,7 @@ from natfix.errors import BusyError, HostError, NatfixError, UnsupportedError
 from natfix.host.installed import Tools
 from natfix.host.iptables import IptablesStore, find_stores, open_store
 from natfix.host.libiptc import LibiptcStore
+from natfix.host.programs import run_each
 from natfix.ruleset import Family
 from tests.netns import command
 
@@ -176,6 +177,30 @@ def test_targets_are_not_asked_for_as_chains_and_loops_end(netns: str) -> None:
     command("iptables-nft-restore", data="\n".join(["*nat", ":ONE - [0:0]", ":TWO - [0:0]", *rules, "COMMIT", ""]))
     (table,) = open_store(NFT4).read().tables
     assert list(table.declared) == ["POSTROUTING", "ONE", "TWO"]
+
+
+def test_a_chain_for_each_pod_is_read_in_the_order_of_the_rules_that_lead_there(netns: str) -> None:
+    pods = [f"CNI-{number:02}" for number in range(30)]
+    jumps = [f"-A POSTROUTING -s 172.7.21.{number}/32 -j {pod}" for number, pod in enumerate(reversed(pods))]
+    rules = [f"-A {pod} -d 172.7.21.0/24 -j ACCEPT\n-A {pod} -j MASQUERADE" for pod in pods]
+    command("iptables-nft-restore", data="\n".join(["*nat", *(f":{pod} -" for pod in pods), *jumps, *rules, "COMMIT", ""]))
+    (table,) = open_store(NFT4).read().tables
+    assert list(table.declared) == ["POSTROUTING", *reversed(pods)]
+    assert [len(chain.rules) for chain in table.reached_from("POSTROUTING")] == [30, *[2] * 30]
+
+
+def test_programs_side_by_side_end_each_in_its_place(tmp_path: Path) -> None:
+    # None of them ends before all four have started.
+    meet = f"cd {tmp_path}; touch $0; until test -e 0 -a -e 1 -a -e 2 -a -e 3; do sleep 0.01; done; echo $0; exit $0"
+    found = run_each([("sh", "-c", meet, str(number)) for number in range(4)])
+    assert [(done.code, done.output) for done in found] == [(number, f"{number}\n".encode()) for number in range(4)]
+    assert [done.code for done in run_each([("sh", "-c", f"exit {number}") for number in range(9)])] == list(range(9))
+    assert run_each([]) == []
+
+
+def test_of_programs_side_by_side_one_that_is_not_there_is_told() -> None:
+    with pytest.raises(HostError, match="the program no-such-program is not installed"):
+        run_each([("true",), ("no-such-program",), ("true",)])
 
 
 @pytest.mark.parametrize("backend", [NFT4, LEGACY4], ids=str)

@@ -1,10 +1,13 @@
 """natfix/audit/analyses.py: which rules stand out, and as what."""
 
+from dataclasses import replace
+
 import pytest
 
 from natfix.audit import Subject
 from natfix.audit.analyses import ANALYSES, corrected_twin, without_destination
 from natfix.audit.hit import Hit
+from natfix.packets.ipset import parse_ipsets
 from natfix.ruleset import Rule
 from tests.unit.audit.subjects import BROAD, CORRECTED, ruleset, subject, subject_of
 
@@ -34,6 +37,20 @@ def test_a_rule_is_sorted_by_the_addresses_that_lead_to_it() -> None:
     ]
     assert numbers("host-wide-source-nat", looked) == [4]
     assert numbers("in-cluster-source-nat", looked) == [3]
+
+
+@pytest.mark.parametrize(
+    ("elements", "kind"),
+    [
+        ("add pools 172.7.21.0/24\nadd pools 172.7.22.0/24\n", "over-broad-source-nat"),
+        ("add pools 172.7.21.0-172.7.22.255\n", "over-broad-source-nat"),
+        ("add pools 172.7.21.0/24\nadd pools 192.168.0.0/16\n", "host-wide-source-nat"),
+    ],
+)
+def test_a_rule_whose_set_of_sources_holds_container_subnets_alone_is_made_for_them(elements: str, kind: str) -> None:
+    sets = parse_ipsets(f"create pools hash:net\n{elements}", "sets")
+    looked = replace(subject("-m set --match-set pools src -j MASQUERADE"), ipsets=sets)
+    assert [name for name in ("over-broad-source-nat", "host-wide-source-nat") if found(name, looked)] == [kind]
 
 
 def test_a_broad_rule_beside_its_corrected_form_is_another_kind_of_finding() -> None:

@@ -58,6 +58,17 @@ def test_what_ipset_save_prints_is_read() -> None:
 def test_the_networks_that_a_set_names_are_told_where_it_is_one_of_networks() -> None:
     assert SETS["pods"].networks == (ip_network("10.0.0.0/8"),)
     assert [SETS[name].networks for name in ("ends", "both", "hosts")] == [(), (), ()]
+    for text, named in {
+        "172.7.20.0-172.7.22.255": ("172.7.20.0/23", "172.7.22.0/24"),
+        "172.7.20.0-172.7.22.250": (),
+        "10.0.0.1-10.0.0.5": (),
+        "10.0.0.1": (),
+        "10.0.0.9-10.0.0.1": (),
+        "eth0-eth9": (),
+        "fd07:20::-fd07:21:ffff:ffff:ffff:ffff:ffff:ffff": ("fd07:20::/31",),
+    }.items():
+        made = IpSet("one", ("net",), Family.IPV4, (Entry((text,)),))
+        assert made.networks == tuple(map(ip_network, named)), text
     assert IpSet("bent", ("net",), Family.IPV4, (Entry(("10.0.0.0/8",)),), bent=True).networks == ()
 
 
