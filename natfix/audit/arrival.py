@@ -10,7 +10,7 @@ REDIRECT: packets between containers of a cluster have the addresses of both end
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -101,9 +101,18 @@ def arrivals(subject: Subject, packets: PacketSet, locality: Locality) -> tuple[
     """What comes to the table of *packets*, which are of *locality*: a partition, where nothing is in doubt."""
     if not subject.before:
         return (Arrival(packets),)
+    key = arrivals, packets, locality
+    if key not in subject.made:
+        subject.made[key] = tuple(_followed(subject, packets, locality))
+    made: tuple[Arrival, ...] = subject.made[key]
+    return made
+
+
+def _followed(subject: Subject, packets: PacketSet, locality: Locality) -> Iterator[Arrival]:
     device = Names(locality.bridge or EVERY_NAME)
     coming = packets if packets.in_interface is not None else packets.having("in_interface", device)
-    return tuple(_arrival(end, coming, subject, locality) for end in follow(subject.before, coming, ipsets=subject.ipsets).ends)
+    ends = follow(subject.before, coming, ipsets=subject.ipsets, steps=False).ends
+    return (_arrival(end, coming, subject, locality) for end in ends)
 
 
 def _arrival(end: End, coming: PacketSet, subject: Subject, locality: Locality) -> Arrival:

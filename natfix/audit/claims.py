@@ -64,7 +64,7 @@ def claims(
         if packets is None:
             continue
         coming = packets.having("in_interface", Names(locality.bridge or _PODS))
-        for end in follow(places, coming, ipsets=ipsets).ends:
+        for end in follow(places, coming, ipsets=ipsets, steps=False).ends:
             for claim in _claimed(end, coming, locality, here, subject.devices):
                 found.setdefault(claim.packet, claim)
     return tuple(found.values())

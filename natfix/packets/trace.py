@@ -102,7 +102,7 @@ class Stage:
     Attributes:
         place: the chain.
         came: the packets as they came.
-        steps: the rules they came to, in the kernel's order.
+        steps: the rules they came to, in the kernel's order; none where nobody asked for them.
         outcomes: what became of them; a partition, where nothing is in doubt.
     """
 
@@ -179,7 +179,7 @@ class _Track:
         return End(self.packets, self.fate, self.rule, self.doubts, self.untracked, self.source, self.changed)
 
 
-def follow(places: Iterable[Place], packets: PacketSet, *, ipsets: IpSets | None = None) -> Trace:
+def follow(places: Iterable[Place], packets: PacketSet, *, ipsets: IpSets | None = None, steps: bool = True) -> Trace:
     """Follow *packets* through *places*.
 
     Args:
@@ -187,6 +187,7 @@ def follow(places: Iterable[Place], packets: PacketSet, *, ipsets: IpSets | None
         packets: one packet, or a set; its ``in_interface`` and ``out_interface`` count where a chain can see them. What is for
             this host (``destination_type`` LOCAL) comes to INPUT, all else to FORWARD and POSTROUTING.
         ipsets: the host's sets by their names.
+        steps: whether each rule that packets come to is told; else only what each chain makes of them, which is faster.
 
     Raises:
         RulesetSyntaxError: chains call each other in a circle.
@@ -201,7 +202,7 @@ def follow(places: Iterable[Place], packets: PacketSet, *, ipsets: IpSets | None
             if _passes_by(track, place):
                 onward.append(track)
                 continue
-            stage = _stage(place, track.packets, ipsets)
+            stage = _stage(place, track.packets, ipsets, told=steps)
             stages.append(stage)
             for each in (_after(track, place, outcome) for outcome in stage.outcomes):
                 if each.fate is Fate.DROP or _is_handed_over(each):
@@ -230,14 +231,14 @@ def _is_handed_over(track: _Track) -> bool:
     return track.fate is Fate.DESTINATION_NAT and track.rule is not None and track.rule.target == "REDIRECT"
 
 
-def _stage(place: Place, packets: PacketSet, ipsets: IpSets | None) -> Stage:
+def _stage(place: Place, packets: PacketSet, ipsets: IpSets | None, *, told: bool) -> Stage:
     came = _as_seen(place, packets)
     steps: list[Step] = []
 
     def seen(visit: Visit) -> None:
         steps.append(_step(visit))
 
-    outcomes = walk(place.table, place.chain, came, ipsets={**(ipsets or {}), **place.ipsets}, seen=seen)
+    outcomes = walk(place.table, place.chain, came, ipsets={**(ipsets or {}), **place.ipsets}, seen=seen if told else None)
     return Stage(place, came, tuple(steps), outcomes)
 
 

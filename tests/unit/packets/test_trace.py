@@ -281,3 +281,20 @@ def test_a_destination_that_the_kernel_chooses_is_taken_for_another_host() -> No
 def test_what_this_host_sends_to_itself_leaves_it() -> None:
     sent = here(in_interface=Names(""), source_type=frozenset({"LOCAL"}))
     assert chains(traced(INTO, sent, OUT)) == [("nat", "POSTROUTING")]
+
+
+def test_who_asks_for_no_steps_gets_the_same_ends() -> None:
+    places = list(passed(tables(save(DOCKER)), THROUGH))
+    told, brief = follow(places, packet()), follow(places, packet(), steps=False)
+    assert brief.ends == told.ends
+    assert [len(stage.steps) for stage in told.stages] == [1]
+    assert [stage.steps for stage in brief.stages] == [()]
+
+
+def test_the_device_that_a_rule_tells_packets_by_is_remembered() -> None:
+    text = save(
+        "mangle\n:PREROUTING ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n"
+        "-A PREROUTING -i docker0 -j MARK --set-xmark 0x1/0x1\n-A FORWARD ! -i docker0 -m mark --mark 0x1/0x1 -j DROP"
+    )
+    ends = traced(text, packet(in_interface=Names())).ends
+    assert {(end.fate, end.packets.mark) for end in ends} == {(Fate.ACCEPT, Bits(1)), (Fate.ACCEPT, Bits())}
