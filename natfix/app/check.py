@@ -3,59 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, get_args
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from natfix.app.cluster import Cluster
-from natfix.app.ports import Backend, Filters, Interface, IpSetListing, Links, NftListing, Route, RulesetStore, Variant
+from natfix.app.ports import Backend, Filters, Interface, IpSetListing, Links, NftListing, Route, RulesetStore
+from natfix.app.way import Beside, Way, in_text
 from natfix.audit import AuditRule, HostFacts, Subject, Suppressions, audit
 from natfix.audit.facts import Route as RouteFact
 from natfix.audit.guard import Guard, guard_of
-from natfix.audit.subject import BEFORE_NAT, HOOK, filtering_of, subject_of
+from natfix.audit.subject import filtering_of, subject_of
 from natfix.errors import HostError, UsageError
 from natfix.packets.ipset import IpSets
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
-from natfix.ruleset import Family, Network, Ruleset, Table, family_of
+from natfix.ruleset import Family, Network, Ruleset, family_of
 
 if TYPE_CHECKING:  # Start-up time.
-    from natfix.nft import NftRuleset
-    from natfix.packets.trace import Place
     from natfix.report.gathered import Unread
 
 UNKNOWN_CLUSTER_HINT = "Name the network that holds the container subnets of all hosts: --cluster-cidr 172.7.0.0/16"
-_MARKING = frozenset(table for table, _ in BEFORE_NAT)
 _SET_OPTION = " --match-set "
 _NAMED = 3  # How many sources an error names.
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """What else a host has that decides about the packets of a nat table.
-
-    Attributes:
-        filtering: the tables of the same backend that let packets pass or not, or mark them.
-        tables: all nat tables of the host.
-        places: the chains of all its tables that change packets, in the kernel's order.
-        ipsets: its sets by their names.
-    """
-
-    filtering: Mapping[str, Table] = field(default_factory=dict)
-    tables: Sequence[Table] = ()
-    places: Sequence[Place] = ()
-    ipsets: IpSets = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """What packets pass on a host beside the nat tables of iptables.
-
-    Attributes:
-        rulesets: raw and mangle of each backend.
-        places: the chains of all tables, nft's own included, that change packets, in the order in which the kernel asks them.
-    """
-
-    rulesets: Mapping[Backend, Ruleset] = field(default_factory=dict)
-    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,28 +69,8 @@ def look_at_text(
     subjects = [subject_of(ruleset, family, _networks(clusters, family), facts) for family in ruleset.families("nat")]
     if not subjects:
         notes.append(f"{ruleset.source} holds no nat table, so there is nothing in it that rewrites addresses")
-    looked = [judged(ruleset, _in_text(each, ruleset), clusters, catalogue) for each in subjects if each is not None]
+    looked = [judged(ruleset, in_text(each, ruleset), clusters, catalogue) for each in subjects if each is not None]
     return CheckResult(tuple(charted(each) if charts else each.checked for each in looked), tuple(notes))
-
-
-def _in_text(subject: Subject, ruleset: Ruleset) -> Subject:
-    """The subject behind what the same text says of the tables that packets pass before."""
-    if subject.filtering.keys().isdisjoint(_MARKING):
-        return subject
-    from natfix.audit.arrival import places_of  # noqa: PLC0415  (most texts hold nothing such)
-
-    places = places_of([(ruleset.source, table) for table in (*subject.filtering.values(), subject.table)])
-    return replace(subject, before=_before(places, subject.table, ruleset.source))
-
-
-def _before(places: Sequence[Place], table: Table, source: str) -> tuple[Place, ...]:
-    """Those of *places* that the kernel asks before POSTROUTING of a nat table of iptables."""
-    if not places:
-        return ()
-    from natfix.audit.arrival import before  # noqa: PLC0415  (on most hosts nothing is asked before)
-    from natfix.packets.trace import Place  # noqa: PLC0415
-
-    return before(places, Place(table, HOOK, source))
 
 
 def charted(looked: Looked) -> CheckedTable:
@@ -151,30 +99,7 @@ def look_at_host(
         UnsupportedError: a table holds what iptables cannot show.
     """
     read = [(store.backend, store.read()) for store in stores]
-    return look_at_read(read, clusters, links, catalogue, filters=filters, way=way_of(read, filters) if filters else None)
-
-
-def way_of(read: Sequence[tuple[Backend, Ruleset]], filters: Filters, nft: NftRuleset | None = None) -> Way:
-    """Read what packets pass on a host beside its nat tables.
-
-    Args:
-        read: its nat tables.
-        filters: reads raw and mangle of every backend.
-        nft: nft's own tables.
-
-    Raises:
-        HostError: a table cannot be read.
-    """
-    own = [each.place for each in nft.chains] if nft is not None else []
-    families = sorted({backend.family for backend, _ in read} | {place.table.family for place in own})
-    backends = [Backend(family, variant) for family in families for variant in get_args(Variant)]
-    rulesets = {each: filters.before_nat(each) for each in backends}
-    if not own and not any(ruleset.tables for ruleset in rulesets.values()):
-        return Way(rulesets)
-    from natfix.audit.arrival import places_of  # noqa: PLC0415  (as most hosts are, it ends above)
-
-    tables = [(str(backend), table) for backend, ruleset in (*rulesets.items(), *read) for table in ruleset.tables]
-    return Way(rulesets, places_of(tables, own))
+    return look_at_read(read, clusters, links, catalogue, filters=filters, way=Way.of(read, filters) if filters else None)
 
 
 def look_at_read(  # noqa: PLR0913  (as judged, which says why)
@@ -209,9 +134,9 @@ def look_at_read(  # noqa: PLR0913  (as judged, which says why)
     tables = [table for backend, ruleset in read if (table := ruleset.table("nat", backend.family)) is not None]
     sets = _sets(ipsets, [ruleset for _, ruleset in read])
     looked = []
-    beside = way or Way()
+    passed = way or Way()
     for backend, ruleset in read:
-        told = [*([filters.read(backend)] if filters else []), *([each] if (each := beside.rulesets.get(backend)) else [])]
+        told = [*([filters.read(backend)] if filters else []), *([each] if (each := passed.rulesets.get(backend)) else [])]
         filtering = {name: table for each in told for name, table in filtering_of(each, backend.family).items()}
         looked.append(
             look_at_store(
@@ -221,7 +146,7 @@ def look_at_read(  # noqa: PLR0913  (as judged, which says why)
                 network,
                 catalogue,
                 guards=guards,
-                beside=Beside(filtering, tables, beside.places, sets),
+                beside=Beside(filtering, tables, passed, sets),
                 facts=facts,
             )
         )
@@ -275,7 +200,7 @@ def look_at_store(  # noqa: PLR0913  (as judged, which says why)
         tuple(each for each in others.tables if each is not table),
         _facts(facts, *network),
         ipsets=others.ipsets,
-        before=_before(others.places, table, ruleset.source),
+        before=others.way.before(table, ruleset.source),
     )
     return judged(ruleset, subject, clusters, catalogue, live=True, guard=guard_of(guards, family))
 

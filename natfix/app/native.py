@@ -44,7 +44,7 @@ def look_at_native(  # noqa: PLR0913  (all but the first three by name)
         catalogue: the audit rules, of which those count that speak of hidden addresses.
         network: the host's interfaces and routes; None for a text.
         guards: what is in force before the tables.
-        places: as natfix.app.check.Way has them; without, each chain is judged by itself.
+        places: as natfix.app.way.Way has them; without, each chain is judged by itself.
     """
     rules = for_native(catalogue)
     looked = []

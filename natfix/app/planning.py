@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from natfix.app.check import UNKNOWN_CLUSTER_HINT, Looked, Way, look_at_read, native_listing, way_of
+from natfix.app.check import UNKNOWN_CLUSTER_HINT, Looked, look_at_read, native_listing
 from natfix.app.cluster import Cluster
 from natfix.app.machine import Machine
 from natfix.app.ports import RulesetStore
 from natfix.app.record import journeys
 from natfix.app.retention import KEPT
 from natfix.app.undone import Undone, reminder, undone_of
+from natfix.app.way import Way
 from natfix.audit import AuditRule, Finding, Subject, faults
 from natfix.audit.boot import LIVE_CHAINS
 from natfix.audit.guard import Guard, table_name
@@ -159,7 +160,7 @@ def plan_change(machine: Machine, wishes: Wishes) -> Planned:
     unread: list[str] = []
     nft = _native(machine, unread)
     read = [(store.backend, store.read()) for store in machine.stores]
-    way = way_of(read, machine.filters, nft) if machine.filters is not None else None
+    way = Way.of(read, machine.filters, nft) if machine.filters is not None else None
     rules = faults(wishes.catalogue)
     looked = look_at_read(read, wishes.clusters, machine.links, rules, guards=guards, way=way)
     _refuse_unknown(looked)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from natfix.app.check import look_at_read, native_listing, put_together, way_of
+from natfix.app.check import look_at_read, native_listing, put_together
 from natfix.app.cluster import Cluster
 from natfix.app.facts import FactPorts, read_facts, told_once
 from natfix.app.ports import Filters, IpSetListing, Links, NftListing, RulesetStore
 from natfix.app.shown import shown
+from natfix.app.way import Way
 from natfix.audit import AuditRule
 from natfix.audit.guard import Guard
 from natfix.audit.needs import needed
@@ -62,7 +63,7 @@ def look_at_whole(host: WholeHost, catalogue: Sequence[AuditRule], *, charts: bo
     facts = read_facts(host.facts, wanted, host.links.interfaces(), notes) if wanted else None
     read = [(store.backend, ruleset) for store, ruleset in tables.read]
     nft = _own(native)
-    way = way_of(read, host.filters, nft)
+    way = Way.of(read, host.filters, nft)
     looked = look_at_read(
         read,
         found,

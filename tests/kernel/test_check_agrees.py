@@ -9,12 +9,13 @@ from ipaddress import ip_address, ip_interface
 
 import pytest
 
-from natfix.app.check import look_at_read, way_of
+from natfix.app.check import look_at_read
 from natfix.app.cluster import Cluster
 from natfix.app.native import look_at_native
 from natfix.app.ports import Backend, Interface, Variant
 from natfix.app.prove_cases import NativeTables
 from natfix.app.prove_ports import Trial
+from natfix.app.way import Way
 from natfix.audit import Finding
 from natfix.host.judge.kernel import KernelJudge
 from natfix.host.memory.filtering import MemoryFilters
@@ -56,7 +57,7 @@ def findings(host: Ruleset, native: NativeTables, variant: Variant) -> list[Find
     nat = host.text[host.text.index("*nat") :]
     read = [(backend, parse(nat.encode(), str(backend), host.family))]
     links = MemoryLinks((Interface("docker0", "bridge", (ip_interface(bridge),)), Interface("eth0"), Interface("eth1")), ())
-    way = way_of(read, MemoryFilters({backend: host.text}), native.ruleset)
+    way = Way.of(read, MemoryFilters({backend: host.text}), native.ruleset)
     looked = look_at_read(read, clusters, links, KINDS, ipsets=MemoryIpSets("".join(SETS.values())), way=way)
     around = (links.interfaces(), links.routes())
     looked += look_at_native(native.ruleset, clusters, KINDS, network=around, places=way.places)

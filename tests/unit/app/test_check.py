@@ -9,7 +9,6 @@ from natfix.app.cluster import Cluster
 from natfix.app.ports import Interface, Route
 from natfix.audit import Catalogue, HostFacts, Severity, Suppression, Suppressions
 from natfix.errors import RulesetSyntaxError, UsageError
-from natfix.host.memory.filtering import MemoryFilters
 from natfix.host.memory.network import MemoryLinks
 from natfix.report.model import CheckResult
 from natfix.ruleset import Family, parse, parse_network
@@ -188,25 +187,3 @@ def test_a_text_is_pictured_when_somebody_asks() -> None:
     ruleset = parse(nat(BROAD).encode(), "dump.save")
     assert look_at_text(ruleset, (CLUSTER4,), CATALOGUE).tables[0].charts == ()
     assert len(look_at_text(ruleset, (CLUSTER4,), CATALOGUE, charts=True).tables[0].charts) == 1
-
-
-UNTRACKED = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i docker0 -j CT --notrack\nCOMMIT\n"
-MARKING = "*mangle\n:FORWARD ACCEPT [0:0]\n-A FORWARD -i docker0 -j MARK --set-xmark 0x1/0xffffffff\nCOMMIT\n"
-FOR_MARKED = "-m mark --mark 0x1 -j MASQUERADE"
-
-
-def test_the_tables_of_a_text_are_followed_together() -> None:
-    (finding,) = check_text(UNTRACKED + nat(BROAD)).findings
-    assert (finding.severity, finding.shielded_by) == (Severity.INFO, "rule 1 of PREROUTING in raw (dump.save)")
-    (finding,) = check_text(MARKING + nat(FOR_MARKED, CORRECTED)).findings
-    assert [str(each) for each in finding.marked] == ["rule 1 of FORWARD in mangle (dump.save)"]
-
-
-def test_the_tables_of_both_backends_are_followed_together() -> None:
-    filters = MemoryFilters({LEGACY4: MARKING})
-    looked = look_at_host(
-        [Table(NFT4, [], FOR_MARKED, CORRECTED)], (CLUSTER4,), MemoryLinks((DOCKER0, ETH0), ()), CATALOGUE, filters=filters
-    )
-    (finding,) = [each for each in looked[0].checked.findings if each.marked]
-    assert str(finding.marked[0]) == "rule 1 of FORWARD in mangle (iptables-legacy)"
-    assert set(looked[0].subject.filtering) == set(), "it is the other backend's"
