@@ -136,7 +136,8 @@ def look_at_read(  # noqa: PLR0913  (as judged, which says why)
     looked = []
     passed = way or Way()
     for backend, ruleset in read:
-        told = [*([filters.read(backend)] if filters else []), *([each] if (each := passed.rulesets.get(backend)) else [])]
+        # What drops packets to containers is told to who asks for it, as raw does beside filter.
+        told = [filters.read(backend), passed.rulesets.get(backend, Ruleset("", (), ()))] if filters else []
         filtering = {name: table for each in told for name, table in filtering_of(each, backend.family).items()}
         looked.append(
             look_at_store(

@@ -168,3 +168,9 @@ def test_tables_of_nft_s_own_are_followed_before_those_of_iptables() -> None:
     assert str(finding.first) == "rule 1 of p in table ip early"
     assert len(planned.changes) == 1, "behind another table it would take over"
     assert len(planned.remaining) == 1
+
+
+def test_what_drops_packets_is_no_business_of_a_change() -> None:
+    drops = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 172.7.21.2/32 ! -i docker0 -j DROP\nCOMMIT\n"
+    machine = replace(host(CORRECTED).machine, filters=MemoryFilters({NFT4: drops}))
+    assert plan_change(machine, wishes(persist=False)).remaining == ()
