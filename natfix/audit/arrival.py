@@ -18,6 +18,7 @@ from natfix.audit.guard import TABLE
 from natfix.audit.subject import BEFORE_NAT, HOOK, Locality, Subject
 from natfix.packets import SOURCE_NAT_TARGETS, Fate, Names, PacketSet
 from natfix.packets.names import EVERY_NAME
+from natfix.packets.target import ends_tracking
 from natfix.packets.trace import RESTORED, THROUGH, End, Place, Standing, follow, in_order, passed
 from natfix.ruleset import Table
 
@@ -129,7 +130,8 @@ def _arrival(end: End, coming: PacketSet, subject: Subject, locality: Locality) 
 
 def _loss(end: End) -> Loss | None:
     if end.untracked:
-        return Loss(str(end.changed[-1]), "ends the tracking of their connections, so that no nat table is asked")
+        last = next(each for each in reversed(end.changed) if ends_tracking(each.rule))
+        return Loss(str(last), "ends the tracking of their connections, so that no nat table is asked")
     if end.fate is Fate.ACCEPT and end.bound is not None:
         return Loss(str(end.bound), "gives them their own address first")
     return None

@@ -37,13 +37,11 @@ def as_sent(hit: Hit) -> Hit:
 def exposure(subject: Subject, hit: Hit, guard: Guard | None) -> Exposure:
     """Look what of the packets of *hit* comes to its rule.
 
-    What only may be kept from it counts as coming: others of its kind may come all the same.
+    What only may be kept from it is two arrivals, of which one comes.
     """
     found = _Found(subject, hit, guard)
     for outcome in hit.outcomes:
         found.take(outcome)
-    if not found.kept and found.loss is None:
-        return Exposure(as_sent(hit).outcomes, first=hit.first)
     firsts = set(found.firsts)
     return Exposure(tuple(found.kept), found.loss, firsts.pop() if len(firsts) == 1 else None)
 
@@ -62,7 +60,7 @@ class _Found:
     def take(self, outcome: Outcome) -> None:
         for arrival in self._arrivals(outcome):
             if arrival.lost is not None:
-                self._lose(arrival.lost, arrival)
+                self._lose(arrival.lost)
             else:
                 self._keep(outcome, arrival)
 
@@ -72,18 +70,17 @@ class _Found:
             return (Arrival(outcome.packets, first=self.hit.first),)
         return arrivals(self.subject, outcome.packets, locality)
 
-    def _lose(self, loss: Loss, arrival: Arrival) -> None:
-        if not arrival.doubts:
-            self.loss = self.loss or loss
+    def _lose(self, loss: Loss) -> None:
+        self.loss = self.loss or loss
 
     def _keep(self, outcome: Outcome, arrival: Arrival) -> None:
         met = list(self._met(outcome, arrival))
         if not met and arrival.marked:
-            self._lose(Loss(str(arrival.marked[-1]), "marks them, and what has this mark does not come to this rule"), arrival)
+            self._lose(Loss(str(arrival.marked[-1]), "marks them, and what has this mark does not come to this rule"))
         for each in met:
             missed = self.guard.missed(each.packets) if self.guard else (each.packets,)
             if not missed and self.guard:
-                self._lose(Loss(self.guard.name, "binds these packets first"), arrival)
+                self._lose(Loss(self.guard.name, "binds these packets first"))
             self.kept += [_as_sent(replace(outcome, packets=packets)) for packets in missed]
             self.firsts += [None if arrival.doubts else arrival.first for _ in missed]
 

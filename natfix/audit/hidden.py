@@ -50,9 +50,12 @@ def _marked(subject: Subject, packets: PacketSet, locality: Locality, known: fro
         for rule, outcomes, behind in _layers(subject, arrival.packets):
             doubted = tuple(replace(each, unknown=(*each.unknown, *arrival.doubts)) for each in outcomes)
             if rule not in known:
-                before = found[rule].outcomes if rule in found else ()
-                hit = replace(_hit(rule, (*before, *doubted), behind, locality), marked=arrival.marked, first=arrival.first)
-                found[rule] = replace(hit, message=f"{hit.message}, as {arrival.marked[-1]} marks them")
+                before = found.get(rule)
+                marked = tuple(dict.fromkeys((*(before.marked if before else ()), *arrival.marked)))
+                hit = _hit(rule, (*(before.outcomes if before else ()), *doubted), behind, locality)
+                first = arrival.first if before is None or before.first == arrival.first else None
+                message = f"{hit.message}, as {arrival.marked[-1]} marks them"
+                found[rule] = replace(hit, message=message, marked=marked, first=first)
     yield from found.values()
 
 

@@ -116,7 +116,7 @@ class Flow:
         affected = [each.packets for each in (*changed, *self.leaving)] + [each.packets for each in self.ended]
         missed = replace(before, unknown=inside.unknown, turns=inside.turns)
         surely = [before.holding(each.packets) for each in untouched]
-        instead = [missed.holding(packets) for packets in affected]
+        instead = [missed.holding(_tracked(packets, inside.packets)) for packets in affected]
         return Flow([*surely, *changed, *instead], self.leaving, self.ended)
 
 
@@ -134,6 +134,12 @@ def merged(pieces: Sequence[Piece], others: Sequence[Piece]) -> list[Piece]:
             kept = [piece for piece in kept if not _covers(other, piece)]
             kept.append(other)
     return kept
+
+
+def _tracked(packets: PacketSet, before: PacketSet) -> PacketSet:
+    """The packets as if no rule had ended their tracking."""
+    ended = "UNTRACKED" in packets.state and "UNTRACKED" not in before.state
+    return packets.having("state", before.state) if ended else packets
 
 
 def _is_untouched(piece: Piece, before: Piece) -> bool:

@@ -67,6 +67,7 @@ def test_what_only_may_be_marked_is_only_possible() -> None:
 def test_marked_in_several_ways_is_one_finding() -> None:
     (finding,) = found(MARKED, CORRECTED, places=(mangle(SOME, "-p udp -j MARK --set-xmark 0x1/0xffffffff"),))
     assert {tuple(each.protocol.ranges) for each in finding.packets} == {((6, 6),), ((17, 17),)}
+    assert [each.rule.number for each in finding.marked] == [1, 2]
 
 
 def test_what_is_marked_and_lost_is_no_finding() -> None:
@@ -120,3 +121,15 @@ def test_the_guard_asks_for_the_mark_that_packets_have_by_then() -> None:
     assert finding.shielded_by == "", "it leaves what kube-proxy wants to be masqueraded"
     (finding,) = found("-m mark --mark 0x1 -j MASQUERADE", CORRECTED, places=(mangle(ALL),), guard=guard)
     assert (finding.shielded_by, [each.mark for each in finding.packets]) == ("nft table ip natfix", [Bits()])
+
+
+def test_the_guard_shields_what_may_be_marked_and_what_is_not_alike() -> None:
+    looked = subject(BROAD)
+    guard = Guard.of(Family.IPV4, looked.cluster, looked.localities)
+    (finding,) = found(BROAD, places=(mangle(PERHAPS),), guard=guard)
+    assert finding.shielded_by == "nft table ip natfix"
+
+
+def test_what_ends_the_tracking_is_named_whatever_marks_packets_afterwards() -> None:
+    (finding,) = found(BROAD, places=(*raw("-s 172.7.21.0/24 -j NOTRACK"), mangle(ALL)))
+    assert finding.shielded_by == "rule 1 of PREROUTING in raw (iptables-nft)"

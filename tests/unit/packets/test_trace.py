@@ -298,3 +298,12 @@ def test_the_device_that_a_rule_tells_packets_by_is_remembered() -> None:
     )
     ends = traced(text, packet(in_interface=Names())).ends
     assert {(end.fate, end.packets.mark) for end in ends} == {(Fate.ACCEPT, Bits(1)), (Fate.ACCEPT, Bits())}
+
+
+def test_a_connection_that_only_may_be_untracked_meets_nat_in_the_other_case() -> None:
+    seen = "-m recent --rcheck --name seen --rsource"
+    ends = traced(save(f"raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING {seen} -j CT --notrack", DOCKER)).ends
+    assert {(end.fate, end.untracked, end.doubts) for end in ends} == {
+        (Fate.ACCEPT, True, (seen,)),
+        (Fate.SOURCE_NAT, False, (seen,)),
+    }
