@@ -51,7 +51,8 @@ def facts(finding: Finding) -> Iterator[str]:
     yield "<dl>"
     if finding.packet:
         yield from told("packet", code(str(finding.packet)))
-        end = ("source", f"{finding.packet.source} becomes {shown(finding.becomes)}") if finding.becomes else _DROPPED
+        becomes = "would become" if finding.shielded_by else "becomes"
+        end = ("source", f"{finding.packet.source} {becomes} {shown(finding.becomes)}") if finding.becomes else _DROPPED
         yield from told(*end)
     if finding.unknown:
         yield from told("depends on", "; ".join(code(words) for words in finding.unknown))

@@ -90,7 +90,8 @@ def _finding(place: Place) -> Iterator[str]:
     yield _fenced(str(finding.rule))
     yield f"\n{_words(said(finding))}\n"
     if finding.packet:
-        becomes = f"; its source becomes {_code(finding.becomes)}" if finding.becomes else "; it is dropped"
+        verb = "would become" if finding.shielded_by else "becomes"
+        becomes = f"; its source {verb} {_code(finding.becomes)}" if finding.becomes else "; it is dropped"
         yield f"- packet {_code(str(finding.packet))}{becomes}"
     if finding.path:
         way = " → ".join(_code(f"{rule.chain} rule {rule.number}") for rule in finding.path)

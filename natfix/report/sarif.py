@@ -134,7 +134,8 @@ def _suppression(decision: Suppression) -> dict[str, Any]:
 
 def _message(finding: Finding) -> str:
     sure = "" if finding.certain else "possibly: "
-    shown = f" {finding.packet}: the source becomes {finding.becomes}." if finding.packet and finding.becomes else ""
+    verb = "would become" if finding.shielded_by else "becomes"
+    shown = f" {finding.packet}: the source {verb} {finding.becomes}." if finding.packet and finding.becomes else ""
     return f"{sure}{finding.rule} {said(finding)}.{shown} Cure: {' '.join(cure(finding).split())}"
 
 

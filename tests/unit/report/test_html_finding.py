@@ -2,7 +2,7 @@
 
 from natfix.report.html_finding import article, explained, facts, pictures
 from tests.unit.report.page import Page
-from tests.unit.report.results import MARKED, TEXT, dropped, first, looked_at, result, simple
+from tests.unit.report.results import MARKED, TEXT, dropped, first, looked_at, result, shielded, simple
 
 
 def test_an_article_has_the_rule_the_packet_the_cure_and_two_pictures() -> None:
@@ -24,6 +24,10 @@ def test_facts_say_what_a_finding_depends_on_and_what_stands_before_it() -> None
     marked = Page("\n".join(facts(looked_at(MARKED).findings[0]))).words
     assert "marked byrule 1 of PREROUTING in mangle (dump.save): -A PREROUTING -i docker0" in marked
     assert "dropped, and nobody is told" in Page("\n".join(facts(dropped().findings[0]))).words
+
+
+def test_what_does_no_harm_now_would_do_it() -> None:
+    assert "172.7.21.2 would become the address of eth0" in Page("\n".join(facts(shielded().findings[0]))).words
 
 
 def test_a_finding_without_a_chart_has_no_pictures() -> None:

@@ -5,7 +5,19 @@ from dataclasses import replace
 
 from natfix.report.markdown import DETAILED, markdown_text
 from natfix.report.model import CheckResult
-from tests.unit.report.results import MARKED, TEXT, crowd, dropped, first, fleet, looked_at, result, simple, suppressed
+from tests.unit.report.results import (
+    MARKED,
+    TEXT,
+    crowd,
+    dropped,
+    first,
+    fleet,
+    looked_at,
+    result,
+    shielded,
+    simple,
+    suppressed,
+)
 
 
 def test_a_finding_is_told_with_its_rule_packet_way_and_cure() -> None:
@@ -49,6 +61,10 @@ def test_what_other_tables_do_before_is_told() -> None:
         looked_at(MARKED)
     )
     assert "\n- behind rule 1 of POSTROUTING in table ip mine, which comes first\n" in markdown_text(first())
+
+
+def test_what_does_no_harm_now_would_do_it() -> None:
+    assert "; its source would become `the address of eth0`" in markdown_text(shielded())
 
 
 def test_nothing_found_is_one_line() -> None:
