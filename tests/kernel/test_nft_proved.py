@@ -161,7 +161,9 @@ def test_a_mark_of_iptables_is_seen_by_a_table_of_nft(site: Site, variant: Varia
     assert "source-nat" in {proof["said"] for proof in proved(host)}
     host.natfix("collect", "--output", "/run/host.natfix")
     assert traced(host, IPV4, "/run/host.natfix") == "source-nat"
-    assert found(host) == found(host, "/run/host.natfix") == []
+    assert found(host) == found(host, "/run/host.natfix") == ["NAT006"]
+    (finding,) = [each for table in host.natfix_json("check", "--exit-zero", *CIDRS)["tables"] for each in table["findings"]]
+    assert [each["origin"] for each in finding["marked"]] == [str(backend)]
 
 
 @pytest.mark.parametrize("variant", ["nft", "legacy"])
