@@ -32,6 +32,10 @@ _HINT = "Make one with: iptables-save > dump.save"
 _KIND, _HEAD, _SUFFIX = b'"natfix-collected"', 400, ".natfix"
 
 
+# A text that is the only one: the process ends with it, which is quicker than to free 100,000 lines before.
+_kept: list[object] = []
+
+
 def check(
     sources: Sequence[str], cidrs: Sequence[str], rules: Sequence[str], *, charts: bool, told: Callable[[], None]
 ) -> CheckResult:
@@ -40,7 +44,8 @@ def check(
     from natfix.app.many import check_many  # noqa: PLC0415
     from natfix.host.workers import HostWorkers  # noqa: PLC0415
 
-    asked = _Asked.of(cidrs, rules, charts=charts and len(sources) == 1)
+    alone = len(sources) == 1
+    asked = _Asked.of(cidrs, rules, charts=charts and alone, alone=alone)
     if STDIN in sources:
         _whole(sys.stdin.buffer)  # Before other processes share the work, so that it is read once.
     return telling(check_many(sources, asked.look, HostWorkers(), told), asked.catalogue.suppressions)
@@ -55,19 +60,28 @@ def illustrated(result: CheckResult, cidrs: Sequence[str], rules: Sequence[str])
 
 
 class _Asked(NamedTuple):
-    """What a source is looked at for: the cluster as the user told it, the audit rules, and whether for pictures too."""
+    """What a source is looked at for.
+
+    Attributes:
+        cidrs: the cluster as the user told it.
+        clusters: the cluster of each family.
+        catalogue: the audit rules.
+        charts: whether for pictures too.
+        alone: whether it is the only one.
+    """
 
     cidrs: Sequence[str]
     clusters: Sequence[Cluster]
     catalogue: Catalogue
     charts: bool
+    alone: bool
 
     @classmethod
-    def of(cls, cidrs: Sequence[str], rules: Sequence[str], *, charts: bool) -> _Asked:
+    def of(cls, cidrs: Sequence[str], rules: Sequence[str], *, charts: bool, alone: bool = False) -> _Asked:
         from natfix.app.cluster import told_cluster  # noqa: PLC0415
         from natfix.host.files import HostFiles  # noqa: PLC0415
 
-        return cls(cidrs, told_cluster(cidrs, HostFiles()), catalogue(rules, live=False), charts)
+        return cls(cidrs, told_cluster(cidrs, HostFiles()), catalogue(rules, live=False), charts, alone)
 
     def look(self, source: str) -> CheckResult:
         """Look at one source of any form."""
@@ -77,7 +91,9 @@ class _Asked(NamedTuple):
         data, name = _read(source)
         form = form_of(data, name)
         if form == "save":
-            return look_at_text(parse(data, name), self.clusters, self.catalogue, charts=self.charts)
+            ruleset = parse(data, name)
+            _kept.extend([ruleset] if self.alone else [])
+            return look_at_text(ruleset, self.clusters, self.catalogue, charts=self.charts)
         if form == "nft":
             from natfix.app.native import look_at_nft_text  # noqa: PLC0415  (few texts are listings of nft)
             from natfix.nft import parse_nft  # noqa: PLC0415

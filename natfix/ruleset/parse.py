@@ -31,9 +31,10 @@ _ADDRESS = re.compile(r" -(?:s|d|-to-source|-to-destination) (\S+)")
 _HINT = "natfix reads what iptables-save or ip6tables-save prints; make one with: iptables-save > dump.save"
 
 
-_RULE_WORDS = 3  # -A, a chain, and the rest.
 # What follows the name of most chains.
-_UNUSED = ["-", "[0:0]"]
+_UNUSED = " - [0:0]"
+# No line begins so.
+_NEVER = "\n"
 
 
 @dataclass
@@ -88,21 +89,31 @@ class _Reader:
         block: _Block | None = None
         declared: dict[str, int] = {}
         places: dict[str, list[int]] = {}
+        here: list[int] = []
+        beginning = _NEVER
         index = -1
         for line in self.lines:
             # This loop runs 100,000 times a host, and enumerate makes a tuple each.
             index += 1
-            words = line.split(" ", 2)
-            if words[0] == "-A":
-                here = places.get(words[1]) if len(words) == _RULE_WORDS else None
-                if here is not None:
+            if line.startswith(beginning):
+                here.append(index)
+                continue
+            if line.startswith("-A "):
+                # Rules of one chain stand in a row.
+                stop = line.find(" ", 3) + 1
+                known = places.get(line[3 : stop - 1]) if stop else None
+                if known is not None:
+                    here, beginning = known, line[:stop]
                     here.append(index)
                     continue
-            elif words[1:] == _UNUSED and _is_plain_name(words[0]) and block:
-                declared[words[0][1:]] = index
-                # A place for its rules, so that no chain is met for the first time above.
-                places.setdefault(words[0][1:], [])
-                continue
+            elif line.endswith(_UNUSED) and block and line[0] == ":":
+                name = line[1 : -len(_UNUSED)]
+                if name.isprintable() and name and " " not in name:
+                    declared[name] = index
+                    # A place for its rules, so that no chain is met for the first time above.
+                    places.setdefault(name, [])
+                    continue
+            beginning = _NEVER
             block = self._line(block, index, line)
             declared, places = (block.declared, block.places) if block else ({}, {})
         if block is not None:
@@ -187,10 +198,6 @@ class _Reader:
     def _error(self, problem: str, index: int, column: int = 0, hint: str | None = None) -> RulesetSyntaxError:
         text = self.lines[index].rstrip("\r")
         return RulesetSyntaxError(problem, source=self.source, line=index + 1, column=column + 1, text=text, hint=hint)
-
-
-def _is_plain_name(word: str) -> bool:
-    return word[:1] == ":" and len(word) > 1 and word.isprintable()
 
 
 def _guess_family(lines: Iterable[str]) -> Family:
