@@ -11,9 +11,9 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from natfix.app.change_ports import Rewritten
 from natfix.app.machine import Machine
 from natfix.app.planning import Planned, PlannedTable, Wishes, plan_change
-from natfix.app.ports import Rewritten
 from natfix.app.record import FileChange, Journey, TableChange, journeys, new_id
 from natfix.app.retention import prune
 from natfix.app.undo import take_back

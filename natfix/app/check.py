@@ -14,7 +14,7 @@ from natfix.audit.facts import Route as RouteFact
 from natfix.audit.guard import Guard, guard_of
 from natfix.audit.subject import filtering_of, subject_of
 from natfix.errors import HostError, UsageError
-from natfix.packets.ipset import IpSets
+from natfix.packets.sets import IpSets
 from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
 from natfix.ruleset import Family, Network, Ruleset, family_of
 

@@ -10,11 +10,11 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from natfix.app.change_ports import History, Rewritten
 from natfix.app.check import UNKNOWN_CLUSTER_HINT
 from natfix.app.cluster import Cluster
 from natfix.app.guard_wanted import seen_guards, with_remembered
 from natfix.app.machine import Machine
-from natfix.app.ports import History, Rewritten
 from natfix.app.record import UNDOABLE, Journey, journeys, new_id
 from natfix.app.undo import guard_changes, take_back
 from natfix.audit.guard import Guard, HeldGuards, guard_of

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from natfix.app.change_ports import Rewritten
 from natfix.app.check import look_at_store
 from natfix.app.planning import Wishes
-from natfix.app.ports import Backend, Links, Rewritten
+from natfix.app.ports import Backend, Links
 from natfix.audit import Finding, faults
 from natfix.plan import Edit, Plan, compile_script, repair
 from natfix.ruleset import Ruleset, Table, parse

@@ -5,20 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from natfix.app.change_ports import Connections, History, Turnstile, Watchdog
 from natfix.app.guard_ports import GuardStore
-from natfix.app.ports import (
-    Clock,
-    Connections,
-    Files,
-    Filters,
-    History,
-    Links,
-    NftListing,
-    RulesetStore,
-    SavedRulesets,
-    Turnstile,
-    Watchdog,
-)
+from natfix.app.ports import Clock, Files, Filters, Links, NftListing, RulesetStore, SavedRulesets
 
 
 @dataclass(frozen=True, slots=True)

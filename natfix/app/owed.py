@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from natfix.app.ports import History, Record, Turnstile
+from natfix.app.change_ports import History, Record, Turnstile
 from natfix.errors import HostError
 
 

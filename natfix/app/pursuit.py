@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from natfix.app.apply import apply_change
+from natfix.app.change_ports import Rewritten
 from natfix.app.check import UNKNOWN_CLUSTER_HINT
 from natfix.app.guard import begin, ensure, remembered
 from natfix.app.judgement import Correction, Judge, Verdict
@@ -25,7 +26,7 @@ from natfix.app.ledger import Done, Ledger
 from natfix.app.machine import Machine
 from natfix.app.owed import OwedHistory
 from natfix.app.planning import Wishes
-from natfix.app.ports import Backend, Rewritten, Variant
+from natfix.app.ports import Backend, Variant
 from natfix.app.undone import Reminder
 from natfix.app.vigil import Patience, Vigil
 from natfix.app.watch_ports import Event, WatchedStore, WatchedTables

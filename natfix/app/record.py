@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 from natfix._version import __version__
-from natfix.app.ports import Backend, History, Record, Variant
+from natfix.app.change_ports import History, Record
+from natfix.app.ports import Backend, Variant
 from natfix.audit.guard import table_name
 from natfix.errors import HostError, UsageError
 from natfix.plan import Plan

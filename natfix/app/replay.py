@@ -22,7 +22,7 @@ from natfix.ruleset import Family, Ruleset, parse
 if TYPE_CHECKING:  # A check of many files needs none of it.
     from natfix.app.prove_ports import Judge
     from natfix.app.trace import Asked
-    from natfix.packets.ipset import IpSets
+    from natfix.packets.sets import IpSets
     from natfix.report.proof import ProofResult
     from natfix.report.trace import Traced
 

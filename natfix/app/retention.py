@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from natfix.app.ports import History
+from natfix.app.change_ports import History
 from natfix.app.record import UNDOABLE, Journey, journeys
 from natfix.errors import HostError
 

@@ -13,8 +13,8 @@ from natfix.errors import UsageError
 from natfix.nft import NftRuleset, parse_nft
 from natfix.packets import Intervals, Names, PacketSet
 from natfix.packets.bits import Bits
-from natfix.packets.ipset import IpSets
 from natfix.packets.packetset import ANY_PORT, ANY_PROTOCOL, PORTED, PROTOCOLS
+from natfix.packets.sets import IpSets
 from natfix.packets.trace import OUT, THROUGH, follow, in_order, passed
 from natfix.report.trace import Traced
 from natfix.ruleset import Family, Network, Ruleset, Table, family_of, parse, parse_network

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC
 
+from natfix.app.change_ports import History
 from natfix.app.machine import Machine
-from natfix.app.ports import Backend, History
+from natfix.app.ports import Backend
 from natfix.app.record import Journey, journeys
 from natfix.errors import HostError
 from natfix.plan import Plan

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self, get_args
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, get_args
 
 from natfix.app.ports import Backend, Filters, Variant
 from natfix.audit import Subject
 from natfix.audit.subject import BEFORE_NAT, HOOK
-from natfix.packets.ipset import IpSets
+from natfix.packets.sets import IpSets
 from natfix.ruleset import Ruleset, Table
 
 if TYPE_CHECKING:  # Start-up time: on most hosts nothing is asked before a nat table.
@@ -19,8 +20,10 @@ if TYPE_CHECKING:  # Start-up time: on most hosts nothing is asked before a nat 
 _MARKING = frozenset(table for table, _ in BEFORE_NAT)
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+_NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
+
+
+class Way(NamedTuple):
     """What packets pass on a host beside the nat tables of iptables.
 
     Attributes:
@@ -28,7 +31,7 @@ class Way:
         places: the chains of all tables, nft's own included, that change packets, in the order in which the kernel asks them.
     """
 
-    rulesets: Mapping[Backend, Ruleset] = field(default_factory=dict)
+    rulesets: Mapping[Backend, Ruleset] = _NOTHING
     places: tuple[Place, ...] = ()
 
     @classmethod
@@ -64,8 +67,7 @@ class Way:
         return before(self.places, Place(table, HOOK, source))
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
+class Beside(NamedTuple):
     """What else a host has beside one nat table.
 
     Attributes:
@@ -75,10 +77,10 @@ class Beside:
         ipsets: the host's sets by their names.
     """
 
-    filtering: Mapping[str, Table] = field(default_factory=dict)
+    filtering: Mapping[str, Table] = _NOTHING
     tables: Sequence[Table] = ()
-    way: Way = field(default_factory=Way)
-    ipsets: IpSets = field(default_factory=dict)
+    way: Way = Way()
+    ipsets: IpSets = _NOTHING
 
 
 def in_text(subject: Subject, ruleset: Ruleset) -> Subject:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from natfix.audit.catalogue import Audited, Catalogue, audit, audit_table, faults
 from natfix.audit.facts import HostFacts
 from natfix.audit.finding import Finding
-from natfix.audit.rulefile import AuditRule, Example, Severity, load_rule
+from natfix.audit.rulefile import AuditRule, Severity, load_rule
 from natfix.audit.subject import Locality, Subject
 from natfix.audit.suppression import Suppression, Suppressions
 
@@ -13,7 +13,6 @@ __all__ = [
     "AuditRule",
     "Audited",
     "Catalogue",
-    "Example",
     "Finding",
     "HostFacts",
     "Locality",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import overload
+from typing import NamedTuple, overload
 
 from natfix.audit.finding import Finding, every_finding
 from natfix.audit.guard import Guard
@@ -38,8 +38,7 @@ class Catalogue(Sequence[AuditRule]):
         return self.rules[place]
 
 
-@dataclass(frozen=True, slots=True)
-class Audited:
+class Audited(NamedTuple):
     """What an audit of one table came to.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import Final
 
 from natfix.audit.subject import Locality, Subject
 from natfix.packets import Fate, Intervals, Names, Packet, PacketSet, witness
-from natfix.packets.ipset import IpSets
+from natfix.packets.sets import IpSets
 from natfix.packets.trace import THROUGH, End, Place, follow, in_order, passed
 from natfix.ruleset import Rule, Table
 

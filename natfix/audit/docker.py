@@ -12,7 +12,7 @@ daemon/libnetwork/drivers/bridge/internal/iptabler/endpoint.go and network.go).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from natfix.audit.hit import Hit
 from natfix.audit.subject import Locality, Subject, bridge_of
@@ -24,8 +24,7 @@ DOCKER = "DOCKER"
 _NAMED = 3  # How many addresses a message names.
 
 
-@dataclass(frozen=True, slots=True)
-class _Gate:
+class _Gate(NamedTuple):
     """One place where Docker drops packets.
 
     Attributes:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import enum
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from natfix.audit.actor import ACTORS
 from natfix.audit.analyses import ANALYSES
 from natfix.audit.facts import HostFacts
 from natfix.errors import ConfigError
 from natfix.ruleset import Family, Network, parse_network
+
+if TYPE_CHECKING:  # Start-up time: an audit reads no examples.
+    from natfix.audit.example import Example
 
 FixKind: TypeAlias = Literal["none", "exclude-cluster", "delete"]
 
@@ -45,33 +48,6 @@ class Severity(enum.IntEnum):
         except KeyError:
             names = ", ".join(str(each) for each in reversed(cls))
             raise ConfigError(f"{text!r} is no severity", hint=f"The severities are: {names}.") from None
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A ruleset that comes with an audit rule and is executed by the tests.
-
-    Attributes:
-        title: what it shows.
-        cluster: the cluster CIDRs.
-        text: an iptables-save text.
-        finds: the specs of the rules that must be found; empty for an example that must stay silent.
-        certain: whether they must be found certain, or possible.
-        fixed: what the text must become, when the rule has a fix; None where no fix is meant.
-        family: of the nat table it is about; that of the cluster unless it says so.
-        source: the name of the text.
-        facts: what is known of the host.
-    """
-
-    title: str
-    cluster: tuple[Network, ...]
-    text: str
-    finds: tuple[str, ...]
-    certain: bool = True
-    fixed: str | None = None
-    family: Family | None = None
-    source: str = ""
-    facts: HostFacts = field(default_factory=HostFacts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +143,8 @@ class _Fields:
     def example(self) -> Example:
         title = self.take("title", str)
         family = self.take("family", str, "")
+        from natfix.audit.example import Example  # noqa: PLC0415  (as above: an audit reads none)
+
         made = Example(
             title=title,
             cluster=tuple(self.network(text) for text in self.strings("cluster")),

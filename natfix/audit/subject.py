@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from natfix.audit.facts import HostFacts
 from natfix.packets import Intervals, Names, Outcome, PacketSet, walk
 from natfix.packets.bits import Bits
-from natfix.packets.ipset import IpSets
 from natfix.packets.names import EVERY_NAME
+from natfix.packets.sets import IpSets
 from natfix.packets.walk import Visit
 from natfix.ruleset import Chain, Family, Network, Rule, Ruleset, Table, family_of
 from natfix.ruleset.rule import network_of

@@ -286,7 +286,7 @@ def _sender(inbox: Inbox) -> Callable[[Errand], None]:
 
 def _forget(voice: Voice, networks: Collection[Network]) -> None:
     """Drop the connections whose source was rewritten for a way that packets no longer take."""
-    from natfix.app.ports import Rewritten  # noqa: PLC0415
+    from natfix.app.change_ports import Rewritten  # noqa: PLC0415
     from natfix.errors import NatfixError  # noqa: PLC0415
     from natfix.host.conntrack import ConntrackTable  # noqa: PLC0415
     from natfix.ruleset import Family, parse_network  # noqa: PLC0415

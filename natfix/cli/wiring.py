@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from natfix.app.advise import DockerHost
+    from natfix.app.change_ports import History
     from natfix.app.cluster import Cluster
     from natfix.app.facts import FactPorts
     from natfix.app.lab import Sandbox
     from natfix.app.machine import Machine
     from natfix.app.node.ports import DataPlane
     from natfix.app.planning import Wishes
-    from natfix.app.ports import History, RulesetStore
+    from natfix.app.ports import RulesetStore
     from natfix.app.trace import Asked
     from natfix.app.units import Units
     from natfix.audit import Catalogue

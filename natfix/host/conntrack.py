@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TypeAlias
 
-from natfix.app.ports import Rewritten
+from natfix.app.change_ports import Rewritten
 from natfix.errors import HostError
 from natfix.host.nfnetlink import CONNTRACK, Nfnetlink, attribute, attributes, protocol_family
 from natfix.ruleset import Family, family_of
@@ -57,7 +57,7 @@ class Connection:
 
 
 class ConntrackTable:
-    """The entries of this thread's network namespace; see natfix.app.ports.Connections."""
+    """The entries of this thread's network namespace; see natfix.app.change_ports.Connections."""
 
     def forget(self, which: Iterable[Rewritten]) -> int:
         """Drop the entries that match any of *which* and whose source is rewritten."""

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from natfix.app.ports import Files, History, Record
+from natfix.app.change_ports import History, Record
+from natfix.app.ports import Files
 from natfix.errors import HostError
 from natfix.host.refusals import refusal
 from natfix.host.temporary import remove_leftovers

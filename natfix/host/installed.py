@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from natfix.app.ports import Backend
 from natfix.host.programs import find, run
 from natfix.ruleset import Family
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(NamedTuple):
     """The programs of one backend, as paths."""
 
     iptables: str

@@ -12,6 +12,7 @@ import os
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 from natfix.app.ports import Backend, Variant
 from natfix.errors import HostError
@@ -102,8 +103,7 @@ class IptablesStore:
         return {} if self.lock == XTABLES_LOCK else {"XTABLES_LOCKFILE": self.lock}
 
 
-@dataclass(frozen=True, slots=True)
-class Stores:
+class Stores(NamedTuple):
     """Where this host can hold nat rules.
 
     Attributes:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from natfix.app.ports import Turnstile
+from natfix.app.change_ports import Turnstile
 from natfix.errors import BusyError, HostError
 from natfix.host.refusals import refusal
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from natfix.app.ports import Watchdog
+from natfix.app.change_ports import Watchdog
 from natfix.host.detach import detach
 from natfix.host.login import login
 

@@ -12,9 +12,9 @@ from typing import Final, TypeAlias
 
 from natfix.packets.bits import ALL_BITS
 from natfix.packets.intervals import Intervals
-from natfix.packets.ipset import IpSets, by_set
 from natfix.packets.names import Names
 from natfix.packets.packetset import ADDRESS_TYPES, PORTED, PROTOCOLS, STATES, PacketSet
+from natfix.packets.sets import IpSets
 from natfix.ruleset import Family, Option, parse_network
 
 _REMEMBERED: Final = 1024
@@ -171,8 +171,12 @@ def in_known_set(packets: PacketSet, options: Sequence[Option], ipsets: IpSets) 
     name, directions = option.values
     if name in _LOOP_BACK and not packets.source & packets.destination:
         split: Split | None = ((), (packets,))
+    elif name not in ipsets:
+        split = None
     else:
-        split = by_set(packets, ipsets[name], directions.split(","), ipsets) if name in ipsets else None
+        from natfix.packets.ipset import by_set  # noqa: PLC0415  (start-up time: most hosts have no sets)
+
+        split = by_set(packets, ipsets[name], directions.split(","), ipsets)
     return (split[1], split[0]) if split is not None and option.negated else split
 
 

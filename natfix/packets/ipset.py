@@ -7,7 +7,7 @@ What a set holds is what it held when it was listed; entries that time out count
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, summarize_address_range
 from typing import TypeAlias
@@ -15,10 +15,10 @@ from typing import TypeAlias
 from natfix.errors import RulesetSyntaxError
 from natfix.packets.intervals import Intervals
 from natfix.packets.packetset import PORTED, PROTOCOLS, PacketSet
+from natfix.packets.sets import IpSets
 from natfix.ruleset import Family, Network, parse_network
 
 Parts: TypeAlias = tuple[tuple[PacketSet, ...], tuple[PacketSet, ...]]
-IpSets: TypeAlias = Mapping[str, "IpSet"]
 
 _MOST_BOXES = 256
 # Addresses of a network that is one of containers, and not some hosts in a row.

@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from natfix.packets.fields import SPLITTERS, Split, Splitter, in_known_set
-from natfix.packets.ipset import IpSets
 from natfix.packets.packetset import PacketSet
+from natfix.packets.sets import IpSets
 from natfix.ruleset import Option, Rule
 from natfix.ruleset.rule import REMEMBERED, said
 

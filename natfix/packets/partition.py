@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from natfix.packets.ipset import IpSets
 from natfix.packets.outcome import Fate, Outcome
 from natfix.packets.packetset import PacketSet
+from natfix.packets.sets import IpSets
 from natfix.packets.union import joined
 from natfix.packets.walk import walk
 from natfix.ruleset import Rule, Table

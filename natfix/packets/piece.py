@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from natfix.packets.bits import Change
-from natfix.packets.ipset import IpSets
 from natfix.packets.match import match
 from natfix.packets.outcome import Fate, Outcome
 from natfix.packets.packetset import PacketSet
+from natfix.packets.sets import IpSets
 from natfix.ruleset import Rule
 
 _MARK = frozenset({"mark"})

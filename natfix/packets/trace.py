@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 
 from natfix.packets.bits import Bits
 from natfix.packets.intervals import Intervals
-from natfix.packets.ipset import IpSets
 from natfix.packets.names import Names
 from natfix.packets.outcome import Fate, Outcome
 from natfix.packets.packetset import PacketSet, every_address
+from natfix.packets.sets import IpSets
 from natfix.packets.target import DESTINATION_NAT_TARGETS, SOURCE_NAT_TARGETS, UNTRACKED, ends_tracking
 from natfix.packets.walk import Visit, walk
 from natfix.ruleset import Rule, Table, parse_network

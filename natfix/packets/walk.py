@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from natfix.errors import RulesetSyntaxError, UnsupportedError
-from natfix.packets.ipset import IpSets
 from natfix.packets.match import misses
 from natfix.packets.outcome import Fate, Outcome
 from natfix.packets.packetset import PacketSet
 from natfix.packets.piece import Flow, Parted, Piece, merged
+from natfix.packets.sets import IpSets
 from natfix.packets.target import DESTINATION_NAT_TARGETS, SOURCE_NAT_TARGETS, passed, rewritten
 from natfix.ruleset import Chain, Rule, Table
 

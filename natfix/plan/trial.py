@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from natfix.audit import AuditRule, Example, Finding, Subject, audit_table
+from natfix.audit import AuditRule, Finding, Subject, audit_table
+from natfix.audit.example import Example
 from natfix.audit.subject import subject_of
 from natfix.errors import NatfixError
 from natfix.plan.repair import repair

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from natfix.audit import AuditRule, Example, Severity
+from natfix.audit import AuditRule, Severity
+from natfix.audit.example import Example
 from natfix.report.document import headed
 from natfix.report.lines import Line, Style
 

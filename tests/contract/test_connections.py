@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from natfix.app.ports import Connections, Rewritten
+from natfix.app.change_ports import Connections, Rewritten
 from natfix.host.conntrack import Connection, ConntrackTable
 from natfix.host.memory.connections import MemoryConnections
 from tests.netns import command

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from natfix.app.ports import History, Record
+from natfix.app.change_ports import History, Record
 from natfix.errors import HostError
 from natfix.host.files import HostFiles
 from natfix.host.history import HostHistory

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from natfix.app.ports import Turnstile
+from natfix.app.change_ports import Turnstile
 from natfix.errors import BusyError, HostError
 from natfix.host.memory.clock import MemoryTurnstile
 from natfix.host.turnstile import HostTurnstile

@@ -85,7 +85,7 @@ def test_both_leave_the_same_bytes_in_the_kernel(seed: int, family: Family) -> N
     chance = random.Random(seed)  # noqa: S311
     backend = Backend(family, "legacy")
     binary = open_store(backend)
-    without_program = LibiptcStore(replace(binary, tools=replace(binary.tools, restore="/bin/false")))
+    without_program = LibiptcStore(replace(binary, tools=binary.tools._replace(restore="/bin/false")))
     table = a_table(chance, family)
     results = []
     script = ""

@@ -8,8 +8,9 @@ import pytest
 from natfix.app.cluster import Cluster
 from natfix.app.ports import Backend, Variant
 from natfix.app.prove import prove_texts
-from natfix.audit import Example, load_rule
+from natfix.audit import load_rule
 from natfix.audit.analyses import HIDING
+from natfix.audit.example import Example
 from natfix.host.catalogue import packaged_rules
 from natfix.host.judge.kernel import KernelJudge
 from natfix.report.proof import ProofResult

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from natfix.audit import AuditRule, Example, load_rule
+from natfix.audit import AuditRule, load_rule
+from natfix.audit.example import Example
 from natfix.host.catalogue import packaged_rules, read_catalogue
 from natfix.plan.trial import flaws, tried
 

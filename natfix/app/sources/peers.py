@@ -8,8 +8,7 @@ holds them all is likely to be the cluster's, or the part of it that is in use.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from natfix.app.ports import Interface, Route
 from natfix.routing.cidrs import merge
@@ -20,8 +19,7 @@ _NEAR: Final = {Family.IPV4: 8, Family.IPV6: 16}
 _NAMED_PEERS: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Guess:
+class Guess(NamedTuple):
     """A network that holds a local bridge's subnet and those of peers.
 
     Attributes:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from natfix.app.ports import Clock, Turnstile, Watchdog
+from natfix.app.change_ports import Turnstile, Watchdog
+from natfix.app.ports import Clock
 from natfix.errors import BusyError
 
 _START: Final = datetime(2026, 1, 1, tzinfo=UTC)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from natfix.app.ports import Rewritten
+from natfix.app.change_ports import Rewritten
 from natfix.host.conntrack import Connection
 
 
 class MemoryConnections:
-    """A connection tracking table that lives in this object; see natfix.app.ports.Connections.
+    """A connection tracking table that lives in this object; see natfix.app.change_ports.Connections.
 
     Args:
         entries: what it tracks at first.

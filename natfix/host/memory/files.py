@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from natfix.app.ports import Files, History, Record, SavedRulesets
+from natfix.app.change_ports import History, Record
+from natfix.app.ports import Files, SavedRulesets
 from natfix.errors import HostError
 from natfix.host.history import checked_id, decode, encode
 from natfix.ruleset import Family

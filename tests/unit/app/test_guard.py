@@ -6,10 +6,11 @@ from ipaddress import ip_address, ip_interface
 
 import pytest
 
+from natfix.app.change_ports import Record, Rewritten
 from natfix.app.cluster import Cluster
 from natfix.app.guard import begin, ensure, look, remembered, turn_off, turn_on
 from natfix.app.machine import Machine
-from natfix.app.ports import Backend, Interface, Record, Rewritten
+from natfix.app.ports import Backend, Interface
 from natfix.app.record import Journey, journeys
 from natfix.app.undo import undo
 from natfix.audit.guard import Guard, HeldGuards

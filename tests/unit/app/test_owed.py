@@ -2,8 +2,8 @@
 
 import pytest
 
+from natfix.app.change_ports import Record
 from natfix.app.owed import OwedHistory
-from natfix.app.ports import Record
 from natfix.errors import BusyError, HostError
 from natfix.host.memory.clock import MemoryTurnstile
 from natfix.host.memory.files import MemoryHistory

@@ -3,7 +3,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from natfix import __version__
-from natfix.app.ports import Backend, Record
+from natfix.app.change_ports import Record
+from natfix.app.ports import Backend
 from natfix.app.record import UNDOABLE, FileChange, Journey, TableChange, find, journeys, new_id
 from natfix.errors import HostError, UsageError
 from natfix.host.memory.files import MemoryHistory

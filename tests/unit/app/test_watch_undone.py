@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from natfix.app.apply import apply_change
+from natfix.app.change_ports import Record
 from natfix.app.machine import Machine
 from natfix.app.metrics import CORRECTION_SECONDS
-from natfix.app.ports import Record
 from natfix.app.record import journeys
 from natfix.app.undo import confirm, undo, undo_unconfirmed
 from natfix.app.watch_ports import Event

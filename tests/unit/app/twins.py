@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_interface
 
+from natfix.app.change_ports import Record, Rewritten
 from natfix.app.cluster import Cluster
 from natfix.app.machine import Machine
 from natfix.app.planning import Wishes
-from natfix.app.ports import Backend, Interface, Record, Rewritten
+from natfix.app.ports import Backend, Interface
 from natfix.audit import AuditRule
 from natfix.errors import HostError, NatfixError
 from natfix.host.catalogue import read_catalogue

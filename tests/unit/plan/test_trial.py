@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from natfix.audit import AuditRule, Example
+from natfix.audit import AuditRule
+from natfix.audit.example import Example
 from natfix.plan.trial import flaws, tried
 from natfix.ruleset import Family
 from tests.unit.audit.subjects import BROAD, CORRECTED, kind, networks

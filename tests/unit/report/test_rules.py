@@ -6,7 +6,8 @@ from pathlib import Path
 
 from jsonschema import Draft202012Validator
 
-from natfix.audit import Example, Severity
+from natfix.audit import Severity
+from natfix.audit.example import Example
 from natfix.report.lines import plain
 from natfix.report.rules import chosen, explain_lines, list_lines, markdown, markdown_table, rules_document
 from tests.unit.audit.subjects import BROAD, CORRECTED, kind, networks
