@@ -57,19 +57,22 @@ def check(
         from natfix.cli import text_wiring  # noqa: PLC0415
 
         return text_wiring.check(sources, cidrs, rules, charts=charts, told=told)
+    from natfix.host.nft_listing import HostNftListing  # noqa: PLC0415
+    from natfix.host.read_ahead import ReadAhead  # noqa: PLC0415
+
+    native = ReadAhead(HostNftListing())  # Before what takes longest to import.
     from natfix.app.check import summed_up, telling  # noqa: PLC0415
     from natfix.app.whole import WholeHost, look_at_whole  # noqa: PLC0415
     from natfix.host.filtering import HostFilters  # noqa: PLC0415
     from natfix.host.guard import NftGuardStore  # noqa: PLC0415
     from natfix.host.ipsets import HostIpSets  # noqa: PLC0415
     from natfix.host.links import HostLinks  # noqa: PLC0415
-    from natfix.host.nft_listing import HostNftListing  # noqa: PLC0415
 
     host = WholeHost(
         stores=_stores(0),
         guards=NftGuardStore().read().guards,
         filters=HostFilters(),
-        native=HostNftListing(),
+        native=native,
         ipsets=HostIpSets(),
         links=HostLinks(),
         facts=fact_ports(),

@@ -1,6 +1,7 @@
 """NftListing: its twin, and nft's own tables of a namespace."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection
 
 import pytest
 
@@ -8,6 +9,7 @@ from natfix.app.ports import NftListing
 from natfix.errors import HostError
 from natfix.host.memory.nft import MemoryNftListing
 from natfix.host.nft_listing import HostNftListing
+from natfix.host.read_ahead import ReadAhead
 from natfix.nft import parse_nft
 from natfix.ruleset import Family
 from tests.netns import command
@@ -98,3 +100,49 @@ def test_a_chain_of_others_is_found_among_thousands_of_iptables(netns: str, at: 
     data = HostNftListing().read()
     assert data is not None
     assert [each.chain for each in parse_nft(data, "nft").chains] == ["mine"]
+
+
+class Asked(NftListing):
+    """A listing that counts who asks; it answers when it is told to.
+
+    Args:
+        answers: what it says, one after the other.
+    """
+
+    def __init__(self, *answers: bytes | Exception | None) -> None:
+        self.answers = list(answers)
+        self.asked: list[Collection[Family]] = []
+        self.may_answer = threading.Event()
+
+    def read(self, also: Collection[Family] = ()) -> bytes | None:
+        self.asked.append(also)
+        assert self.may_answer.wait(10)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_what_is_read_ahead_is_waited_for_and_given_to_the_first_who_asks() -> None:
+    listing = Asked(b"first", b"second")
+    ahead = ReadAhead(listing)
+    listing.may_answer.set()
+    assert (ahead.read(), ahead.read()) == (b"first", b"second")
+    assert len(listing.asked) == 2
+
+
+def test_who_asks_for_more_has_it_read_anew() -> None:
+    listing = Asked(None, b"more")
+    ahead = ReadAhead(listing)
+    listing.may_answer.set()
+    assert ahead.read([Family.IPV4]) == b"more"
+    assert listing.asked == [(), [Family.IPV4]]
+
+
+@pytest.mark.parametrize("error", [HostError("gone"), RuntimeError("a defect")])
+def test_what_goes_wrong_ahead_is_told_to_who_asks(error: Exception) -> None:
+    listing = Asked(error)
+    ahead = ReadAhead(listing)
+    listing.may_answer.set()
+    with pytest.raises(type(error), match=str(error)):
+        ahead.read()
