@@ -15,6 +15,7 @@ from natfix.app.ports import Backend, Filters, Interface, IpSetListing, Links, N
 from natfix.app.whole import WholeHost, look_at_whole
 from natfix.audit import Catalogue
 from natfix.audit.guard import TABLE, Guard, nft_family
+from natfix.audit.subject import BEFORE_NAT
 from natfix.errors import UnsupportedError, UsageError
 from natfix.report.model import CheckResult
 from natfix.ruleset import Family, Ruleset, parse
@@ -205,8 +206,9 @@ class _Filters(Filters):
     def before_nat(self, backend: Backend) -> Ruleset:
         # All of it is in what the save program printed; where that refused, nft told the tables.
         said = next((each.save for each in self.host.collected.rulesets if each.backend == backend), None)
+        wanted = {table for table, _ in BEFORE_NAT}
         found = _parsed(said, backend) if said else Ruleset(str(backend), (), ())
-        return replace(found, tables=tuple(each for each in found.tables if each.name in {"raw", "mangle"}))
+        return replace(found, tables=tuple(each for each in found.tables if each.name in wanted))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,7 @@ if TYPE_CHECKING:  # Start-up time: on most hosts nothing is asked before a nat 
     from natfix.nft import NftRuleset
     from natfix.packets.trace import Place
 
-_MARKING = frozenset(table for table, _ in BEFORE_NAT)
-
-
+_MARKING: Final = frozenset(table for table, _ in BEFORE_NAT)
 _NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
 
 
@@ -48,8 +46,10 @@ class Way(NamedTuple):
         """
         own = [each.place for each in nft.chains] if nft is not None else []
         families = sorted({backend.family for backend, _ in read} | {place.table.family for place in own})
+        # Where iptables cannot show its tables nft tells them, all of them, and none counts twice.
+        told = {Backend(each.table.family, "nft") for each in (nft.chains if nft is not None else ()) if each.built_in}
         backends = [Backend(family, variant) for family in families for variant in get_args(Variant)]
-        rulesets = {each: filters.before_nat(each) for each in backends}
+        rulesets = {each: filters.before_nat(each) for each in backends if each not in told}
         if not own and not any(ruleset.tables for ruleset in rulesets.values()):
             return cls(rulesets)
         from natfix.audit.arrival import places_of  # noqa: PLC0415  (as most hosts are, it ends above)

@@ -1,14 +1,14 @@
 """Rules of nft inside iptables' own tables, which iptables then shows no more: nft tells them, and iptables its own words."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from natfix.app.ports import Backend
 from natfix.ruleset import Family
-from tests.kernel.hosts import Host, broad, corrected, own_host
+from tests.kernel.hosts import Host, broad, corrected
 from tests.kernel.pods import CIDRS, FAMILIES, WORLD, Site
+from tests.kernel.pods import site as site  # noqa: PLC0414  (a fixture is found by its name in here)
 from tests.machine.machines.patience import eventually
 
 pytestmark = pytest.mark.kernel("nft", "ipset")
@@ -31,15 +31,6 @@ OPAQUE = (
     '-A POSTROUTING -m comment --comment "of others" -m addrtype --src-type LOCAL -j ACCEPT',
     "-A POSTROUTING -m mark --mark 0x4000/0x4000 -j MASQUERADE --random-fully",
 )
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with own_host() as host:
-        made = Site(host)
-        made.build()
-        with made.serving("far"):
-            yield made
 
 
 def tables(host: Host, *sources: str) -> dict[str, list[str]]:

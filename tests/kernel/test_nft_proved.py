@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from natfix.app.ports import Backend, Variant
 from natfix.ruleset import Family
 from tests.kernel.hosts import Host, broad, corrected, own_host
 from tests.kernel.pods import CIDRS, FAMILIES, WORLD, Site
+from tests.kernel.pods import site as site  # noqa: PLC0414  (a fixture is found by its name in here)
 
 pytestmark = pytest.mark.kernel("nft")
 
@@ -45,16 +45,6 @@ ACTORS = {
     "incus-6": Said(("LXD001", "LXD001"), (Family.IPV4, Family.IPV6)),
     "kube-proxy-1.33": Said(),
 }
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    """A host with two bridges of pods, and the rest of the cluster behind its eth0."""
-    with own_host() as host:
-        made = Site(host)
-        made.build()
-        with made.serving("far"):
-            yield made
 
 
 def load(host: Host, name: str) -> None:

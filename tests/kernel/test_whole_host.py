@@ -1,6 +1,5 @@
 """What ``natfix check`` says is about the host: what other tables do to packets before, on a real one, beside what arrives."""
 
-from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,9 @@ import pytest
 
 from natfix.app.ports import Backend
 from natfix.ruleset import Family
-from tests.kernel.hosts import backends, corrected, own_host
+from tests.kernel.hosts import backends, corrected
 from tests.kernel.pods import CIDRS, FAMILIES, WORLD, Site
+from tests.kernel.pods import site as site  # noqa: PLC0414  (a fixture is found by its name in here)
 from tests.machine.machines.patience import eventually
 
 pytestmark = pytest.mark.kernel("nft")
@@ -18,15 +18,6 @@ pytestmark = pytest.mark.kernel("nft")
 BACKENDS = pytest.mark.parametrize("backend", backends(*Family), ids=str)
 MARK = "-i docker0 -j MARK --set-xmark 0x1/0xffffffff"
 MASQUERADE_MARKED = "-m mark --mark 0x1 -j MASQUERADE"
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with own_host() as host:
-        made = Site(host)
-        made.build()
-        with made.serving("far"):
-            yield made
 
 
 def put(site: Site, backend: Backend, table: str, chain: str, rule: str) -> None:

@@ -1,5 +1,7 @@
 """natfix/app/way.py: what packets pass on a host beside a nat table."""
 
+import json
+
 from natfix.app.check import check_texts, look_at_host
 from natfix.app.ports import Backend
 from natfix.app.way import Beside, Way, in_text
@@ -60,3 +62,18 @@ def test_every_family_that_has_a_table_is_asked_for_others() -> None:
     own = parse_nft(listing(("ip6", "own")), "nft")
     assert {each.family for each in Way.of([held(NFT4)], MemoryFilters(), own).rulesets} == set(Family)
     assert {place.origin for place in Way.of([held(NFT6)], MemoryFilters(), own).places} == {"table ip6 own", "ip6tables-nft"}
+
+
+def test_tables_that_nft_tells_in_the_place_of_iptables_count_once() -> None:
+    chain = {"name": "FORWARD", "type": "filter", "hook": "forward", "prio": -150, "policy": "accept"}
+    place = {"family": "ip", "table": "mangle"}
+    flip = [{"mangle": {"key": {"meta": {"key": "mark"}}, "value": {"^": [{"meta": {"key": "mark"}}, 1]}}}]
+    objects = [
+        {"table": {"family": "ip", "name": "mangle"}},
+        {"chain": {**place, **chain}},
+        {"rule": {**place, "chain": "FORWARD", "handle": 2, "expr": flip}},
+    ]
+    nft = parse_nft(json.dumps({"nftables": objects}).encode(), "nft")
+    way = Way.of([], MemoryFilters({NFT4: MARKING}), nft)
+    assert [(each.origin, each.where) for each in way.places] == [("table ip mangle", "FORWARD")]
+    assert set(way.rulesets) == {LEGACY4}
