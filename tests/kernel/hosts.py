@@ -7,7 +7,6 @@ anything behind.
 
 import json
 import os
-import re
 import shlex
 import stat
 import subprocess
@@ -21,6 +20,7 @@ import pytest
 
 from natfix.app.ports import Backend, Variant
 from natfix.ruleset import Family
+from tests.saves import comparable
 
 POD = {Family.IPV4: "172.7.21.0/24", Family.IPV6: "fd07:21::/64"}
 CLUSTER = {Family.IPV4: "172.7.0.0/16", Family.IPV6: "fd07::/16"}
@@ -28,8 +28,6 @@ CLUSTER = {Family.IPV4: "172.7.0.0/16", Family.IPV6: "fd07::/16"}
 WRITTEN = ("/mnt/etc", "/mnt/usr", "/mnt/var")
 NATFIX = (sys.executable, "-m", "natfix")
 PATIENCE = 60
-# A built-in chain with its policy and its counters.
-_COUNTED = re.compile(r"^(:\S+ \S+ )\[\d+:\d+]")
 
 _SETUP = """
 mount -t tmpfs none /mnt
@@ -128,8 +126,7 @@ class Host:
 
     def saved(self, backend: Backend, *options: str) -> str:
         """The whole ruleset as its save program prints it, but for the time of day and what hooks have counted."""
-        lines = self.run(f"{backend}-save", *options).split("\n")
-        return "\n".join(_COUNTED.sub(r"\1[0:0]", line) for line in lines if not line.startswith("#"))
+        return "\n".join(comparable(self.run(f"{backend}-save", *options)))
 
     def rules(self, backend: Backend, chain: str = "POSTROUTING") -> list[str]:
         """The rules of one chain of the nat table."""

@@ -46,10 +46,6 @@ class Place:
     def listing(self) -> set[str]:
         return set(self.host.run("sh", "-c", LISTING).stdout.splitlines())
 
-    def right(self) -> bool:
-        rules = self.host.postrouting()
-        return self.host.broad not in rules and self.host.narrow in rules
-
     def guarded(self) -> bool:
         return self.host.run("natfix", "guard", "status").returncode == 0
 
@@ -81,7 +77,7 @@ def test_a_life_of_the_role_from_a_debian_package(place: Place) -> None:
 
     first = place.play("--diff", **wanted)
     assert first.code == 0, first.output
-    assert place.right()
+    assert place.host.is_right()
     assert place.guarded()
     assert host.output("systemctl", "is-active", "natfix-watch.service") == "active\n"
     assert f'\ncluster-cidr = ["{CLUSTER}"]\n' in host.output("cat", "/etc/natfix/natfix.toml")
@@ -91,7 +87,7 @@ def test_a_life_of_the_role_from_a_debian_package(place: Place) -> None:
     second = place.play("--diff", **wanted)
     assert (second.code, second.changed) == (0, []), second.output
     host.restart_docker()
-    assert eventually(place.right)
+    assert eventually(place.host.is_right)
 
     # What natfix would not accept is not put in place; and what would change is shown, by natfix itself.
     refused = place.play(**wanted, natfix_suppress=[{"id": "NAT006", "reason": "none", "until": "soon"}])
@@ -123,12 +119,12 @@ def test_a_life_of_the_role_from_a_wheel(place: Place) -> None:
     assert host.output("readlink", "/usr/local/sbin/natfix") == "/opt/natfix/bin/natfix\n"
     host.restart_docker()
     # The drop-in corrects before systemctl returns.
-    assert place.right()
+    assert place.host.is_right()
     second = place.play("--check", **wanted)
     assert (second.code, second.changed) == (0, []), second.output
 
     gone = place.play(natfix_state="absent")
     assert gone.code == 0, gone.output
     # Corrected rules stay, in the file too.
-    assert place.right()
+    assert place.host.is_right()
     assert place.listing() - before == {"/etc/iptables/rules.v4"}

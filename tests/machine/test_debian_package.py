@@ -54,16 +54,6 @@ def apt(host: DockerHost, *words: str) -> str:
     return host.output("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "--quiet", *words, seconds=180)
 
 
-def firewall(host: DockerHost) -> str:
-    """Every rule there is, without counters."""
-    return host.output("sh", "-c", "iptables-save | grep -v '^#'; ip6tables-save | grep -v '^#'; nft -s list ruleset")
-
-
-def right(host: DockerHost) -> bool:
-    rules = host.postrouting()
-    return host.broad not in rules and host.narrow in rules
-
-
 def active(host: DockerHost) -> list[str]:
     listed = host.output("systemctl", "list-units", "--plain", "--no-legend", "--state=active", "natfix*")
     return [line.split()[0] for line in listed.splitlines()]
@@ -74,10 +64,10 @@ def listing(host: DockerHost) -> set[str]:
 
 
 def test_a_life_of_the_package(host: DockerHost) -> None:
-    before, rules = listing(host), firewall(host)
+    before, rules = listing(host), host.firewall()
 
     apt(host, "install", "/root/old.deb")
-    assert firewall(host) == rules
+    assert host.firewall() == rules
     assert (active(host), host.run("systemctl", "is-enabled", "natfix-watch.service").stdout) == ([], "disabled\n")
     assert host.output("natfix", "--version") == f"natfix {OLD}\n"
     host.put("/etc/natfix/natfix.toml", f'cluster-cidr = ["{CLUSTER}"]\n')
@@ -85,23 +75,23 @@ def test_a_life_of_the_package(host: DockerHost) -> None:
     found = host.run("natfix", "check")
     assert (found.returncode, "NAT001" in found.stdout) == (1, True), found
     host.output("natfix", "apply")
-    assert right(host)
+    assert host.is_right()
     host.output("systemctl", "enable", "--now", "natfix-watch.service")
     host.restart_docker()
-    assert eventually(lambda: right(host))
+    assert eventually(host.is_right)
     host.output("systemctl", "disable", "--now", "natfix-watch.service")
     host.output("natfix", "install")
     watcher = host.output("systemctl", "show", "--property=MainPID,FragmentPath", "natfix-watch.service")
     assert "FragmentPath=/etc/systemd/system/natfix-watch.service" in watcher
 
-    corrected = firewall(host)
+    corrected = host.firewall()
     apt(host, "install", "/root/new.deb")
-    assert firewall(host) == corrected
+    assert host.firewall() == corrected
     assert host.output("natfix", "--version") != f"natfix {OLD}\n"
     assert host.output("cat", "/etc/natfix/natfix.toml") == f'cluster-cidr = ["{CLUSTER}"]\n'
     assert host.output("systemctl", "show", "--property=MainPID,FragmentPath", "natfix-watch.service") != watcher
     host.restart_docker()
-    assert eventually(lambda: right(host))
+    assert eventually(host.is_right)
     assert eventually(lambda: host.run("natfix", "status").returncode == 0), host.run("natfix", "status").stdout
     # What the older version did can be taken back by the newer one.
     changes = json.loads(host.output("natfix", "history", "--format=json"))["changes"]
@@ -109,9 +99,9 @@ def test_a_life_of_the_package(host: DockerHost) -> None:
     assert first["version"] == OLD
     assert f"+{host.broad}" in host.output("natfix", "undo", first["id"], "--dry-run")
 
-    corrected = firewall(host)
+    corrected = host.firewall()
     apt(host, "remove", "natfix")
-    assert firewall(host) == corrected
+    assert host.firewall() == corrected
     assert active(host) == []
     assert {path for path in listing(host) - before if "/natfix" in path and not path.startswith("/var/lib/natfix")} == {
         "/etc/natfix",
@@ -120,7 +110,7 @@ def test_a_life_of_the_package(host: DockerHost) -> None:
     assert host.output("ls", "/var/lib/natfix/history") != ""
 
     apt(host, "purge", "natfix")
-    assert firewall(host) == corrected
+    assert host.firewall() == corrected
     assert listing(host) - before - {"/etc/iptables/rules.v4"} == set()
     assert before - listing(host) == set()
     assert host.run("dpkg-query", "--status", "natfix").returncode == 1

@@ -4,7 +4,6 @@ The two hosts of a pair are kept right at the same time, each in its own ways on
 the other's streams: which source a connection shows is decided on the host that it leaves.
 """
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -193,7 +192,7 @@ def keep(host: DockerHost, ends: Sequence[Pod], mode: Mode, given_up: threading.
     before = rules_of_others(host)
     try:
         host.output("natfix", "install", mode.option)
-        assert right(host), f"{mode.name} was installed, and the host is not right: {host.postrouting()}"
+        assert host.is_right(), f"{mode.name} was installed, and the host is not right: {host.postrouting()}"
         mode.prepare(host)
         far = target.machine
         assert isinstance(far, DockerHost)
@@ -260,23 +259,15 @@ def reapplied(host: DockerHost, end: float) -> float:
 
 def watched(host: DockerHost, end: float) -> float:
     """Wait until the watcher has the host right, and tell when it was seen so."""
-    while not right(host):
+    while not host.is_right():
         assert time.monotonic() < end, f"the watcher let it pass: {host.postrouting()}"
         time.sleep(0.01)
     return time.monotonic()
 
 
-def right(host: DockerHost) -> bool:
-    """Whether Docker's rule spares the cluster."""
-    rules = host.postrouting()
-    return host.broad not in rules and host.narrow in rules
-
-
 def rules_of_others(host: DockerHost) -> str:
     """Everything that iptables-save and ip6tables-save print, but counters, remarks, and the rule that this is about."""
-    saved = host.output("iptables-save") + host.output("ip6tables-save")
-    lines = [re.sub(r"\[\d+:\d+\]", "", line) for line in saved.splitlines() if not line.startswith("#")]
-    return "\n".join(line for line in lines if line not in {host.broad, host.narrow})
+    return "\n".join(line for line in host.saved() if line not in {host.broad, host.narrow})
 
 
 def test_with_the_guard_no_connection_ever_shows_the_node(accounts: Accounts) -> None:

@@ -86,12 +86,6 @@ def fresh(pair: Pair) -> DockerHost:
     return host
 
 
-def firewall(host: DockerHost) -> list[str]:
-    """Every rule there is, without counters."""
-    listed = host.output("sh", "-c", "iptables-save; ip6tables-save; nft -s list ruleset")
-    return [line for line in listed.splitlines() if not line.startswith((":", "#"))]
-
-
 def changed(before: list[str], after: list[str]) -> tuple[set[str], set[str]]:
     """What has gone and what is new, but for the guard's own table."""
     kept = "\n".join(after)
@@ -106,10 +100,6 @@ def files(host: DockerHost) -> set[str]:
     return {path for path in listed if not path.startswith(SPACIOUS)}
 
 
-def right(host: DockerHost) -> bool:
-    return host.narrow in host.postrouting() and host.broad not in host.postrouting()
-
-
 def test_the_image_holds_natfix_and_no_shell(runtime: Runtime) -> None:
     assert runtime.output("run", "--rm", IMAGE, "--version").startswith("natfix ")
     (told,) = json.loads(runtime.output("image", "inspect", IMAGE))
@@ -122,19 +112,19 @@ def test_the_image_holds_natfix_and_no_shell(runtime: Runtime) -> None:
 
 
 def test_the_container_alone_corrects_its_hosts_rule_and_nothing_else(pair: Pair, runtime: Runtime, fresh: DockerHost) -> None:
-    before = firewall(fresh)
+    before = fresh.firewall()
     assert pair.seen() == fresh.address
 
     found = runtime.docker(*BARE, IMAGE, "check", "--cluster-cidr", CLUSTER)
     assert (found.returncode, "NAT001" in found.stdout) == (1, True), found
-    assert firewall(fresh) == before
+    assert fresh.firewall() == before
 
     state = ("--volume=/var/lib/natfix:/var/lib/natfix", IMAGE)
     done = runtime.docker(*BARE, *state, "apply", "--cluster-cidr", CLUSTER)
     assert done.returncode == 0, done
     assert "note: iptables-nft: not rehearsed, for no scratch network namespace can be made" in done.stdout
     # iptables-save says it in its own words, nft in its own.
-    gone, new = changed(before, firewall(fresh))
+    gone, new = changed(before, fresh.firewall())
     assert {line for line in gone if line.startswith("-A")} == {fresh.broad}
     assert {line for line in new if line.startswith("-A")} == {fresh.narrow}
     assert (len(gone), len(new)) == (2, 2)
@@ -144,7 +134,7 @@ def test_the_container_alone_corrects_its_hosts_rule_and_nothing_else(pair: Pair
     assert runtime.docker(*BARE, *state, "check", "--cluster-cidr", CLUSTER).returncode == 0
     runtime.output(*BARE, *state, "undo")
     # nft lists the parts of a rule in the order in which the iptables that wrote it puts them, which versions differ in.
-    gone, new = changed(before, firewall(fresh))
+    gone, new = changed(before, fresh.firewall())
     assert not [line for line in (*gone, *new) if line.startswith("-A")]
     assert (len(gone), len(new)) in {(0, 0), (1, 1)}
 
@@ -152,14 +142,14 @@ def test_the_container_alone_corrects_its_hosts_rule_and_nothing_else(pair: Pair
 def test_the_pod_makes_its_node_right_and_is_ready_then(
     pair: Pair, runtime: Runtime, fresh: DockerHost, specs: dict[str, PodSpec]
 ) -> None:
-    rules, there = firewall(fresh), files(fresh)
+    rules, there = fresh.firewall(), files(fresh)
     with runtime.pod(specs["guard"]) as running:
         running.wait_until_ready()
-        assert right(fresh)
-        gone, new = changed(rules, firewall(fresh))
+        assert fresh.is_right()
+        gone, new = changed(rules, fresh.firewall())
         assert {line for line in (*gone, *new) if line.startswith("-A")} == {fresh.broad, fresh.narrow}
         assert (len(gone), len(new)) == (2, 2)
-        assert "table ip natfix {" in firewall(fresh)
+        assert "table ip natfix {" in fresh.firewall()
         assert pair.seen() == pair.a.pod.address
         assert eventually(lambda: fresh.narrow in fresh.run("cat", "/etc/iptables/rules.v4").stdout)
         assert "not rehearsed" in running.logs()
@@ -183,7 +173,7 @@ def test_a_restart_of_docker_and_an_update_of_the_pod_hide_no_address(
             fresh.restart_docker()
             connections.wait_for(50)
             # Docker writes the broad rule back on top; the watcher corrects it, and the guard shields until then.
-            assert eventually(lambda: right(fresh))
+            assert eventually(fresh.is_right)
             running.wait_until_ready()
             connections.wait_for(50)
             assert set(connections.traffic().sources) == {source.address}
@@ -196,7 +186,7 @@ def test_a_restart_of_docker_and_an_update_of_the_pod_hide_no_address(
         connections.wait_for(50)
         with runtime.pod(specs["guard"]) as running:
             running.wait_until_ready()
-            assert right(fresh)
+            assert fresh.is_right()
             connections.wait_for(50)
         assert set(connections.traffic().sources) == {source.address}
 
@@ -212,7 +202,7 @@ def test_a_pod_that_knows_no_cluster_is_not_ready_until_flannel_says_it(
             "/run/flannel/subnet.env", f"FLANNEL_NETWORK={CLUSTER}\nFLANNEL_SUBNET={fresh.bridge}\nFLANNEL_IPMASQ=false\n"
         )
         running.wait_until_ready()
-        assert right(fresh)
+        assert fresh.is_right()
         assert pair.seen() == pair.a.pod.address
 
 
@@ -222,11 +212,11 @@ def test_what_a_person_turned_off_stays_off_over_a_new_pod(
     with runtime.pod(specs["guard"]) as running:
         running.wait_until_ready()
         running.run("natfix", "guard", "off")
-        assert "table ip natfix {" not in firewall(fresh)
+        assert "table ip natfix {" not in fresh.firewall()
     with runtime.pod(specs["guard"]) as running:
         assert eventually(lambda: "somebody turned the guard off" in running.probe().stdout), running.logs()
         assert running.probe().returncode == 1
-        assert right(fresh)
+        assert fresh.is_right()
         assert running.run("natfix", "guard", "on").returncode == 0
         running.wait_until_ready()
 
@@ -235,8 +225,8 @@ def test_without_the_guard_rules_are_corrected_alone(runtime: Runtime, fresh: Do
     with runtime.pod(specs["watch"]) as running:
         running.wait_until_ready()
         fresh.restart_docker()
-        assert eventually(lambda: right(fresh))
-        assert "table ip natfix {" not in firewall(fresh)
+        assert eventually(fresh.is_right)
+        assert "table ip natfix {" not in fresh.firewall()
 
 
 def test_prometheus_finds_the_metrics_on_the_nodes_address(
@@ -251,12 +241,12 @@ def test_prometheus_finds_the_metrics_on_the_nodes_address(
 def test_the_way_out_takes_the_guard_down_and_leaves_the_node_as_it_says(
     pair: Pair, runtime: Runtime, fresh: DockerHost, specs: dict[str, PodSpec]
 ) -> None:
-    rules, there = firewall(fresh), files(fresh)
+    rules, there = fresh.firewall(), files(fresh)
     with runtime.pod(specs["guard"]) as running:
         running.wait_until_ready()
-        assert "table ip natfix {" in firewall(fresh)
+        assert "table ip natfix {" in fresh.firewall()
     with runtime.pod(specs["uninstall"]) as running:
-        assert "table ip natfix {" not in firewall(fresh)
+        assert "table ip natfix {" not in fresh.firewall()
         # It has nothing to do but to be there, and no right to do anything.
         assert running.logs() == ""
         assert running.run("/usr/bin/natfix", "check").returncode == 2
@@ -264,12 +254,12 @@ def test_the_way_out_takes_the_guard_down_and_leaves_the_node_as_it_says(
     assert {each["verb"] for each in changes} == {"watch"}
     for _ in changes:
         fresh.output("natfix", "undo")
-    assert firewall(fresh) == rules
+    assert fresh.firewall() == rules
     left = {path for path in files(fresh) - there if not path.startswith(("/var/lib/kubelet", "/var/lib/natfix"))}
     assert left <= {"/run/flannel", "/run/natfix.lock", "/run/xtables.lock"}
     # Who installs it again begins anew with the guard, while rules that were undone stay as they are.
     with runtime.pod(specs["guard"]):
-        assert eventually(lambda: "table ip natfix {" in firewall(fresh))
+        assert eventually(lambda: "table ip natfix {" in fresh.firewall())
         assert pair.seen() == pair.a.pod.address
     assert fresh.postrouting() == [fresh.broad]
 
@@ -295,9 +285,9 @@ def test_a_node_of_the_legacy_programs_wants_net_raw_and_says_so(
         assert old.broad in old.postrouting()
     with runtime.pod(pod(own(kubectl, tmp_path, "legacy", TOLD), old)) as able:
         able.wait_until_ready()
-        assert right(old)
+        assert old.is_right()
         old.restart_docker()
-        assert eventually(lambda: right(old) and able.probe().returncode == 0), able.logs()
+        assert eventually(lambda: old.is_right() and able.probe().returncode == 0), able.logs()
         # Sets of a newer nft than the node's own would kill that.
         assert "table ip natfix {" in old.output("nft", "list", "ruleset")
 
@@ -311,7 +301,7 @@ def test_an_image_whose_nft_is_older_than_the_nodes_says_so(runtime: Runtime, fr
         assert "the newest of them" in done.stderr
         # That of the node's own release gets along with it.
         runtime.output(*BARE, "--volume=/var/lib/natfix:/var/lib/natfix", IMAGE, "guard", "on", "--cluster-cidr", CLUSTER)
-        assert "table ip natfix {" in firewall(fresh)
+        assert "table ip natfix {" in fresh.firewall()
     finally:
         fresh.output("nft", "delete", "table", "inet", "other")
 

@@ -59,16 +59,6 @@ def host(images: Images, packages: dict[str, Path]) -> Iterator[DockerHost]:
         yield host
 
 
-def firewall(host: DockerHost) -> str:
-    """Every rule there is, without counters."""
-    return host.output("sh", "-c", "iptables-save | grep -v '^#'; ip6tables-save | grep -v '^#'; nft -s list ruleset")
-
-
-def right(host: DockerHost) -> bool:
-    rules = host.postrouting()
-    return host.broad not in rules and host.narrow in rules
-
-
 def active(host: DockerHost) -> list[str]:
     listed = host.output("systemctl", "list-units", "--plain", "--no-legend", "--state=active", "natfix*")
     return [line.split()[0] for line in listed.splitlines()]
@@ -93,13 +83,13 @@ def test_a_life_of_the_package(host: DockerHost) -> None:
 
 def is_installed(host: DockerHost) -> None:
     """Nothing happens by that, also where a distribution's presets enable all there is, as Debian's do."""
-    rules = firewall(host)
+    rules = host.firewall()
     with pytest.raises(AssertionError, match=r"python3\.11 is needed by natfix") as refused:
         rpm(host, "--install", "--force-debian", "/root/old.rpm")
     assert "(iptables-nft or iptables) is needed by natfix" in str(refused.value)
     rpm(host, "--install", "--force-debian", "/root/parts.rpm")
     assert rpm(host, "--install", "--force-debian", "/root/old.rpm") == ""
-    assert firewall(host) == rules
+    assert host.firewall() == rules
     assert active(host) == []
     assert host.run("systemctl", "list-unit-files", "--no-legend", "--state=enabled", "natfix-*").stdout == ""
     assert host.output("natfix", "--version") == f"natfix {OLD}\n"
@@ -117,11 +107,11 @@ def keeps_what_is_loaded_at_boot(host: DockerHost) -> None:
     assert host.broad in host.output("cat", SAVED)
     applied = host.output("natfix", "apply")
     assert f"corrected: iptables-nft, {SAVED}" in applied
-    assert right(host)
+    assert host.is_right()
     for setting in ("no", "yes"):
         host.put(CONFIG, f'IPTABLES_SAVE_ON_STOP="{setting}"\n')
         host.output("systemctl", "restart", "iptables.service")
-        assert right(host)
+        assert host.is_right()
         saved = host.output("cat", SAVED)
         assert (host.broad in saved, host.narrow in saved) == (False, True)
     assert host.run("natfix", "status").returncode == 0
@@ -134,20 +124,20 @@ def watches(host: DockerHost) -> None:
     assert "findings left" in watcher(host, "StatusText")
     assert '"event": "started"' in host.journal("--unit=natfix-watch.service")
     host.restart_docker()
-    assert eventually(lambda: right(host))
+    assert eventually(host.is_right)
 
 
 def is_upgraded(host: DockerHost) -> None:
     """The correction stays, settings stay, and the watcher goes on with the new version."""
-    corrected, pid = firewall(host), watcher(host, "MainPID")
+    corrected, pid = host.firewall(), watcher(host, "MainPID")
     assert rpm(host, "--upgrade", "--force-debian", "/root/new.rpm") == ""
-    assert firewall(host) == corrected
+    assert host.firewall() == corrected
     assert rpm(host, "--query", "natfix") == f"natfix-{__version__}-1.noarch\n"
     assert host.output("natfix", "--version") == f"natfix {__version__}\n"
     assert host.output("cat", "/etc/natfix/natfix.toml") == f'cluster-cidr = ["{CLUSTER}"]\n'
     assert (watcher(host, "ActiveState"), watcher(host, "MainPID") != pid) == ("active", True)
     host.restart_docker()
-    assert eventually(lambda: right(host))
+    assert eventually(host.is_right)
     # What the older version did can be taken back by the newer one.
     changes = json.loads(host.output("natfix", "history", "--format=json"))["changes"]
     (first,) = (one for one in changes if one["verb"] == "apply")
@@ -158,10 +148,10 @@ def is_upgraded(host: DockerHost) -> None:
 def is_removed(host: DockerHost, before: set[str]) -> None:
     """What `natfix install` put in place goes with it; rules, the owner's settings and the history stay."""
     host.output("natfix", "install")
-    corrected = firewall(host)
+    corrected = host.firewall()
     told = rpm(host, "--erase", "natfix")
     assert "warning: /etc/natfix/natfix.toml saved as /etc/natfix/natfix.toml.rpmsave\n" in told
-    assert firewall(host) == corrected
+    assert host.firewall() == corrected
     assert active(host) == []
     left = listing(host) - before - MADE_BY_TEST
     assert {path for path in left if not path.startswith("/var/lib/natfix")} == STAYS

@@ -64,11 +64,6 @@ def host(machine: DockerHost) -> Iterator[DockerHost]:
     machine.run("natfix", "uninstall")
 
 
-def right(host: DockerHost) -> bool:
-    rules = host.postrouting()
-    return host.broad not in rules and host.narrow in rules
-
-
 def traces(host: DockerHost) -> list[str]:
     """What an install can leave behind: files, links and folders below /etc, its memory, units that systemd knows."""
     files = host.output("find", "/etc/systemd", "/var/lib/natfix", "-not", "-path", "*/history/*").splitlines()
@@ -79,11 +74,11 @@ def traces(host: DockerHost) -> list[str]:
 @pytest.mark.parametrize("mode", MODES)
 def test_the_host_is_right_after_each_restart_of_docker(host: DockerHost, mode: str) -> None:
     host.output("natfix", "install", f"--{mode}")
-    assert eventually(lambda: right(host))
+    assert eventually(host.is_right)
     for _ in range(3):
         host.restart_docker()
         # Only the drop-in promises that the start job waits for natfix.
-        assert right(host) if mode == "drop-in" else eventually(lambda: right(host))
+        assert host.is_right() if mode == "drop-in" else eventually(host.is_right)
 
 
 def test_a_restart_of_docker_and_reapply_in_one_word_returns_when_the_host_is_right(host: DockerHost) -> None:
@@ -91,7 +86,7 @@ def test_a_restart_of_docker_and_reapply_in_one_word_returns_when_the_host_is_ri
     for _ in range(3):
         host.output("systemctl", "reset-failed", "docker.service")
         host.output("systemctl", "restart", "docker.service", "natfix-reapply.service")
-        assert right(host)
+        assert host.is_right()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -105,7 +100,7 @@ def test_the_host_is_right_after_a_crash_a_socket_activation_and_two_restarts_at
     ):
         host.output("systemctl", "reset-failed", "docker.service")
         host.output("sh", "-c", script)
-        assert eventually(lambda: right(host)), script
+        assert eventually(host.is_right), script
 
 
 def test_what_was_undone_is_left_alone_by_all_that_is_installed(host: DockerHost) -> None:
@@ -123,9 +118,9 @@ def test_what_was_undone_is_left_alone_by_all_that_is_installed(host: DockerHost
         assert told.count(f"iptables-nft: {host.broad}. It is not corrected any more") == 1, told
     finally:
         host.output("natfix", "apply")
-    assert right(host)
+    assert host.is_right()
     host.restart_docker()
-    assert eventually(lambda: right(host))
+    assert eventually(host.is_right)
 
 
 @pytest.mark.parametrize("mode", ["watch", "path"])
@@ -148,7 +143,7 @@ def test_a_restored_ruleset_is_corrected(host: DockerHost, mode: str) -> None:
     host.output("natfix", "install", f"--{mode}")
     host.put(SAVED, f"*nat\n:POSTROUTING ACCEPT [0:0]\n{host.broad}\nCOMMIT\n")
     host.output("systemctl", "restart", "netfilter-persistent.service")
-    assert eventually(lambda: right(host))
+    assert eventually(host.is_right)
 
 
 @pytest.mark.parametrize("order", ["before", "after"])
@@ -164,7 +159,7 @@ def test_after_a_reboot_the_host_is_right_whatever_the_order(host: DockerHost, m
         saved = host.output("cat", "/run/at-multi-user")
         assert host.broad not in saved.splitlines(), saved
         assert host.narrow in saved.splitlines(), saved
-        assert right(host)
+        assert host.is_right()
         assert "ordering cycle" not in host.journal()
         assert host.output("systemctl", "list-units", "--failed", "--plain", "--no-legend") == ""
     finally:
@@ -252,7 +247,7 @@ def test_a_watcher_that_is_killed_is_started_again_and_goes_on(host: DockerHost)
     assert eventually(lambda: "NRestarts=1" in host.output("systemctl", "show", "--property=NRestarts", "natfix-watch.service"))
     assert eventually(lambda: host.run("systemctl", "is-active", "natfix-watch.service").returncode == 0)
     host.output("iptables", "-t", "nat", "-I", *host.broad.split()[1:])
-    assert eventually(lambda: right(host))
+    assert eventually(host.is_right)
 
 
 @pytest.mark.parametrize("backend", ["nft", "legacy"])
@@ -291,13 +286,13 @@ def test_supervisor_runs_the_watcher(host: DockerHost) -> None:
     host.output("systemctl", "start", "supervisor.service")
     try:
         assert eventually(lambda: "RUNNING" in host.run("supervisorctl", "status", "natfix-watch").stdout)
-        assert eventually(lambda: right(host))
+        assert eventually(host.is_right)
         host.restart_docker()
-        assert eventually(lambda: right(host))
+        assert eventually(host.is_right)
         host.output("sh", "-c", "kill -KILL $(supervisorctl pid natfix-watch)")
         assert eventually(lambda: "RUNNING" in host.run("supervisorctl", "status", "natfix-watch").stdout)
         host.output("iptables", "-t", "nat", "-I", *host.broad.split()[1:])
-        assert eventually(lambda: right(host))
+        assert eventually(host.is_right)
     finally:
         host.output("systemctl", "stop", "supervisor.service")
         host.output("rm", "/etc/supervisor/conf.d/natfix-watch.conf")

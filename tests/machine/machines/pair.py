@@ -12,6 +12,7 @@ from tests.machine.machines.machine import Machine
 from tests.machine.machines.pod import Pod
 from tests.machine.machines.wire import Wire, wire
 from tests.netns import command
+from tests.saves import comparable
 
 Settings = Mapping[str, object]
 
@@ -120,6 +121,19 @@ class DockerHost(Machine):
         """Return the rules of nat POSTROUTING as iptables-save prints them."""
         saved = self.output("iptables-save", "-t", "nat").splitlines()
         return [line for line in saved if line.startswith("-A POSTROUTING ")]
+
+    def is_right(self) -> bool:
+        """Whether Docker's rule spares the cluster."""
+        rules = self.postrouting()
+        return self.broad not in rules and self.narrow in rules
+
+    def saved(self) -> list[str]:
+        """Return what iptables-save and ip6tables-save print, without remarks and what chains have counted."""
+        return comparable(self.output("sh", "-c", "iptables-save && ip6tables-save"))
+
+    def firewall(self) -> list[str]:
+        """Return every rule there is, as each program lists it, without counters."""
+        return [*self.saved(), *self.output("nft", "-s", "list", "ruleset").splitlines()]
 
     def docker_version(self) -> str:
         """Return the version of the dockerd that runs."""
