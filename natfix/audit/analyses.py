@@ -27,6 +27,7 @@ from natfix.audit.kernel import (
 from natfix.audit.marks import unset_mark
 from natfix.audit.neighbours import family_left_out, split_backends, unreadable_table
 from natfix.audit.reach import contradicted_rule, duplicate_rule, never_matches, redundant_rule
+from natfix.audit.services import all_service_calls_hidden, service_calls_hidden
 from natfix.audit.subject import Subject, bridge_of, excluded_destination
 from natfix.packets import SOURCE_NAT_TARGETS, Intervals
 from natfix.ruleset import Network, Rule, has_host_bits, same_meaning
@@ -192,6 +193,8 @@ ANALYSES: Mapping[str, Analysis] = MappingProxyType(
         "redundant-rule": redundant_rule,
         "contradicted-rule": contradicted_rule,
         "unset-mark": unset_mark,
+        "service-calls-hidden": service_calls_hidden,
+        "all-service-calls-hidden": all_service_calls_hidden,
         "nat-policy-drop": nat_policy_drop,
         "forward-policy-drop": forward_policy_drop,
         "forward-closed": forward_closed,

@@ -104,6 +104,40 @@ def test_a_table_of_nft_s_own_that_gives_packets_their_own_address_shields_them(
     site.host.natfix("check", *CIDRS)
 
 
+KUBE_PROXY = (
+    "-A PREROUTING -j KUBE-SERVICES",
+    "-A POSTROUTING -j KUBE-POSTROUTING",
+    "-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000",
+    "-A KUBE-POSTROUTING -m mark --mark 0x4000/0x4000 -j MASQUERADE",
+)
+
+
+@BACKENDS
+@pytest.mark.parametrize(
+    ("spares", "found"), [("", "KUB005"), ("! -s 192.0.2.0/24", "KUB004"), ("! -i veth+", "KUB004"), ("! -i docker0", None)]
+)
+def test_a_service_whose_calls_kube_proxy_masquerades_is_told_and_no_other(
+    site: Site, backend: Backend, spares: str, found: str | None
+) -> None:
+    world = WORLD[backend.family]
+    call = f'-d {world.service} -p tcp -m comment --comment "ns/web:http cluster IP" -m tcp --dport 80'
+    if backend.family is Family.IPV6:
+        spares = spares.replace("192.0.2.0/24", "2001:db8:1::/48")
+    site.host.load(
+        backend,
+        *KUBE_PROXY,
+        f"-A KUBE-SERVICES {call} -j KUBE-SVC-A",
+        f"-A KUBE-SVC-A {spares} {call} -j KUBE-MARK-MASQ",
+        f"-A KUBE-SVC-A -p tcp -j DNAT --to-destination {world.remote}",
+        f"-A POSTROUTING {corrected(backend)}",
+        chains=("KUBE-SERVICES", "KUBE-SVC-A", "KUBE-MARK-MASQ", "KUBE-POSTROUTING"),
+    )
+    assert site.seen("pod", world.service) == (world.node if found else world.pod)
+    site.host.path("/run/dump.save").write_text(site.host.run(f"{backend}-save"))
+    told = [each["id"] for each in findings(site, "/run/dump.save") if each["id"].startswith("KUB")]
+    assert told == [found] * bool(found)
+
+
 def _first_and_last(subnet: str) -> str:
     network = ip_network(subnet)
     return f"{network[0]}-{network[-1]}"

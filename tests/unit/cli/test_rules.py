@@ -46,7 +46,7 @@ def test_a_rule_that_is_not_there_ends_with_2(natfix: Program) -> None:
 def test_rules_are_listed_by_area_and_severity(natfix: Program) -> None:
     every = json.loads(natfix("rules", "--format", "json").output)["rules"]
     some = json.loads(natfix("rules", "--area", "kube", "--area", "host", "--severity", "low", "--format", "json").output)
-    assert [each["id"] for each in some["rules"]] == ["HOS001", "HOS002", "KUB001", "KUB002"]
+    assert [each["id"] for each in some["rules"]] == ["HOS001", "HOS002", "KUB001", "KUB002", "KUB004"]
     assert len(every) >= 30
     listed = natfix("rules").output
     assert all(f"{each['id']:8}{each['severity']:8}" in listed for each in every)
