@@ -214,3 +214,5 @@ ANALYSES: Mapping[str, Analysis] = MappingProxyType(
 )
 HIDING = frozenset({"over-broad-source-nat", "host-wide-source-nat", "in-cluster-source-nat", "hidden-source"})
 """Analyses that sort the same rules: of two audit rules that find one by them, the one that names its author is told."""
+CALLS = frozenset({"service-calls-hidden", "all-service-calls-hidden"})
+"""Analyses of what kube-proxy marks."""

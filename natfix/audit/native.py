@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from natfix.audit.analyses import HIDING
+from natfix.audit.analyses import CALLS, HIDING
 from natfix.audit.catalogue import Catalogue
 from natfix.audit.rulefile import AuditRule
 from natfix.audit.suppression import Suppressions
@@ -19,5 +19,10 @@ REMEDIATION: Final = (
 
 def for_native(catalogue: Iterable[AuditRule]) -> Catalogue:
     """The audit rules that speak of hidden addresses, none of which corrects anything."""
-    rules = tuple(replace(kind, fix="none", remediation=REMEDIATION) for kind in catalogue if kind.analysis in HIDING)
+    rules = tuple(_told(kind) for kind in catalogue if kind.analysis in HIDING | CALLS)
     return Catalogue(rules, catalogue.suppressions if isinstance(catalogue, Catalogue) else Suppressions())
+
+
+def _told(kind: AuditRule) -> AuditRule:
+    # The cure of calls is kube-proxy's own, whose marks the guard respects.
+    return replace(kind, fix="none", remediation=kind.remediation if kind.analysis in CALLS else REMEDIATION)

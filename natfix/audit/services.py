@@ -2,7 +2,7 @@
 
 kube-proxy marks what it wants masqueraded. Of packets to a service's own address it means those from outside of the cluster:
 the rule that marks them has ``! -s CLUSTER`` (or ``! -i DEVICE``), by --cluster-cidr and --detect-local-mode; and no exception
-under --masquerade-all. Sources: kubernetes, pkg/proxy/iptables/proxier.go, pkg/proxy/ipvs/proxier.go and
+under --masquerade-all. Sources: kubernetes, proxier.go of pkg/proxy/iptables, ipvs and nftables, and
 pkg/proxy/util/localdetector.go, of 1.4 to 1.33.
 """
 
@@ -21,14 +21,29 @@ from natfix.packets import Names
 from natfix.packets.match import match
 from natfix.ruleset import Network, Rule, Table
 
-_MASQUERADING: Final = "KUBE-POSTROUTING"
-_MARKING: Final = "KUBE-MARK-MASQ"
-# Before 1.22, and with IPVS, all services are told apart in the first of these; since then each has a chain of its own.
-_SERVICES: Final = "KUBE-SERVICES"
-_SERVICE: Final = ("KUBE-SVC-", "KUBE-SVL-")
-# In the comment of each rule for a service's own address; others are for addresses that the world calls.
-_OWN_ADDRESS: Final = "cluster ip"
-_EXCEPTIONS: Final = frozenset({"source", "in-interface"})
+
+class _Mode(NamedTuple):
+    """How kube-proxy writes its rules.
+
+    Attributes:
+        masquerading: the chain that rewrites what is marked.
+        marking: the chain that marks.
+        services: what the names of the chains begin with in which services' own addresses stand.
+        comment: what is in the comment of a rule for such an address; others are for addresses that the world calls.
+    """
+
+    masquerading: str
+    marking: str
+    services: tuple[str, ...]
+    comment: str = ""
+
+
+_MODES: Final = (
+    # Before 1.22, and with IPVS, all services are told apart in one chain; since then each has its own.
+    _Mode("KUBE-POSTROUTING", "KUBE-MARK-MASQ", ("KUBE-SERVICES", "KUBE-SVC-", "KUBE-SVL-"), "cluster ip"),
+    _Mode("masquerading", "mark-for-masquerade", ("service-", "local-")),
+)
+_EXCEPTIONS: Final = {"source": "{}", "in-interface": "what comes in by {}"}
 # One setting makes the rules of all services, so that a few of them tell what the others say: a host can have 10,000.
 _ENOUGH: Final = 20
 
@@ -40,7 +55,7 @@ class _Marked(NamedTuple):
         rule: what marks their packets.
         pods: their subnets.
         certain: whether it surely does.
-        spared: whom the rule leaves alone, in its own words; empty when that is nobody.
+        spared: whom the rule leaves alone; empty when that is nobody.
     """
 
     rule: Rule
@@ -69,9 +84,8 @@ def all_service_calls_hidden(subject: Subject) -> Iterator[Hit]:
 
 @once
 def _marked(subject: Subject) -> Iterator[_Marked]:
-    if _MASQUERADING not in {chain.name for chain in subject.chains}:
-        return
-    for rule in _for_services(subject.table):
+    reached = {chain.name for chain in subject.chains}
+    for rule in (each for mode in _MODES if mode.masquerading in reached for each in _for_services(subject.table, mode)):
         exceptions = [option for option in rule.options if option.name in _EXCEPTIONS]
         by_device = any(option.name == "in-interface" for option in exceptions)
         met = {
@@ -82,7 +96,7 @@ def _marked(subject: Subject) -> Iterator[_Marked]:
         }
         if met:
             pods = tuple(network for locality in met for network in locality.networks)
-            spared = " ".join(rule.spec[option.start : option.stop].removeprefix("! ") for option in exceptions)
+            spared = " ".join(_EXCEPTIONS[option.name].format(option.value) for option in exceptions)
             yield _Marked(rule, pods, not any(met.values()), spared)
 
 
@@ -94,14 +108,14 @@ def _unknown(subject: Subject, locality: Locality, rule: Rule) -> tuple[str, ...
     return matched.unknown if matched.inside else None
 
 
-def _for_services(table: Table) -> Iterator[Rule]:
+def _for_services(table: Table, mode: _Mode) -> Iterator[Rule]:
     """The first rules of *table* that mark what is sent to services' own addresses."""
-    chains = (name for name in table.places if name == _SERVICES or name.startswith(_SERVICE))
-    for name in islice(chains, _ENOUGH):
+    names = (name for name in table.declared if name.startswith(mode.services))
+    for name in islice(names, _ENOUGH):
         chain = table.chain(name)
-        assert chain is not None, "rules stand in chains"  # noqa: S101
+        assert chain is not None, "it is declared"  # noqa: S101
         for rule in replace(chain, places=chain.places[:_ENOUGH]).rules:
-            if rule.target == _MARKING and _OWN_ADDRESS in (rule.comment or "").lower() and not _asks_for_service(rule):
+            if rule.target == mode.marking and mode.comment in (rule.comment or "").lower() and not _asks_for_service(rule):
                 yield rule
 
 

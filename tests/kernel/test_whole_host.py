@@ -138,6 +138,41 @@ def test_a_service_whose_calls_kube_proxy_masquerades_is_told_and_no_other(
     assert told == [found] * bool(found)
 
 
+@pytest.mark.parametrize(
+    ("spares", "found"), [("", "KUB005"), ("ip saddr != 192.0.2.0/24", "KUB004"), ("ip saddr != 172.7.0.0/16", None)]
+)
+def test_so_is_one_of_kube_proxy_s_nft_mode_which_a_live_host_tells_too(site: Site, spares: str, found: str | None) -> None:
+    world = WORLD[Family.IPV4]
+    site.host.run(
+        "nft",
+        "-f",
+        "-",
+        data=f"""
+table ip kube-proxy {{
+  chain mark-for-masquerade {{ meta mark set meta mark | 0x00004000; }}
+  chain masquerading {{
+    meta mark & 0x00004000 == 0x00000000 return
+    meta mark set meta mark ^ 0x00004000
+    masquerade fully-random
+  }}
+  chain service-ULMVA6XW-ns1/svc1/tcp/p80 {{
+    ip daddr {world.service} tcp dport 80 {spares} jump mark-for-masquerade
+    meta l4proto tcp dnat to {world.remote}:80
+  }}
+  map service-ips {{
+    type ipv4_addr . inet_proto . inet_service : verdict
+    elements = {{ {world.service} . tcp . 80 : goto service-ULMVA6XW-ns1/svc1/tcp/p80 }}
+  }}
+  chain services {{ ip daddr . meta l4proto . th dport vmap @service-ips; }}
+  chain nat-prerouting {{ type nat hook prerouting priority dstnat; jump services; }}
+  chain nat-postrouting {{ type nat hook postrouting priority srcnat; jump masquerading; }}
+}}
+""",
+    )
+    assert site.seen("pod", world.service) == (world.node if found else world.pod)
+    assert [each["id"] for each in findings(site)] == [found] * bool(found)
+
+
 def _first_and_last(subnet: str) -> str:
     network = ip_network(subnet)
     return f"{network[0]}-{network[-1]}"

@@ -33,8 +33,8 @@ def told(subject: Subject) -> tuple[list[str], list[str]]:
 
 @pytest.mark.parametrize("chain", ["KUBE-SVC-A", "KUBE-SVL-A", "KUBE-SERVICES"])
 def test_pods_that_kube_proxy_takes_for_strangers_are_named_with_whom_it_spares(chain: str) -> None:
-    for spared in ("-s 10.244.0.0/16", "-i veth+"):
-        (message,), everybody = told(kube({chain: [f"! {spared} {CALL.format(1)}"]}))
+    for exception, spared in (("! -s 10.244.0.0/16", "10.244.0.0/16"), ("! -i veth+", "what comes in by veth+")):
+        (message,), everybody = told(kube({chain: [f"{exception} {CALL.format(1)}"]}))
         assert message == f"{MARKS}; only {spared} is spared, here and at other services"
         assert everybody == []
 
