@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 from natfix.audit.hidden import once
 from natfix.audit.hit import Hit
 from natfix.audit.reach import every_packet
-from natfix.audit.subject import Locality, Subject
-from natfix.packets import Names
+from natfix.audit.subject import Subject
+from natfix.packets import Intervals, Names
 from natfix.packets.match import match
 from natfix.ruleset import Network, Rule, Table
 
@@ -86,13 +86,16 @@ def all_service_calls_hidden(subject: Subject) -> Iterator[Hit]:
 def _marked(subject: Subject) -> Iterator[_Marked]:
     reached = {chain.name for chain in subject.chains}
     for rule in (each for mode in _MODES if mode.masquerading in reached for each in _for_services(subject.table, mode)):
+        if _unknown(subject, subject.local_addresses, "", rule) is None:
+            continue
         exceptions = [option for option in rule.options if option.name in _EXCEPTIONS]
         by_device = any(option.name == "in-interface" for option in exceptions)
         met = {
             locality: unknown
             for locality in subject.localities
             # Where nobody told the bridge, an exception for a device may be the right one.
-            if (locality.bridge or not by_device) and (unknown := _unknown(subject, locality, rule)) is not None
+            if (locality.bridge or not by_device)
+            and (unknown := _unknown(subject, locality.addresses, locality.bridge, rule)) is not None
         }
         if met:
             pods = tuple(network for locality in met for network in locality.networks)
@@ -100,10 +103,9 @@ def _marked(subject: Subject) -> Iterator[_Marked]:
             yield _Marked(rule, pods, not any(met.values()), spared)
 
 
-def _unknown(subject: Subject, locality: Locality, rule: Rule) -> tuple[str, ...] | None:
-    """What of *rule* nobody can tell of packets from *locality*; None when it meets none of them."""
-    device = Names(locality.bridge) if locality.bridge else None
-    packets = replace(every_packet(subject), source=locality.addresses, in_interface=device)
+def _unknown(subject: Subject, sources: Intervals, bridge: str, rule: Rule) -> tuple[str, ...] | None:
+    """What of *rule* nobody can tell of packets from *sources* that come in by *bridge*; None when it meets none of them."""
+    packets = replace(every_packet(subject), source=sources, in_interface=Names(bridge) if bridge else None)
     matched = match(rule, packets, ipsets=subject.ipsets)
     return matched.unknown if matched.inside else None
 
