@@ -137,6 +137,7 @@ class Subject:
             destination=destination,
             out_interface=out_interface,
             mark=Bits(),
+            connmark=Bits(),
             source_type=frozenset({"UNICAST"}),
             destination_type=frozenset({"UNICAST"}),
             state=frozenset({"NEW"}),
