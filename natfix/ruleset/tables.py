@@ -11,6 +11,7 @@ from natfix.ruleset.addresses import Family
 from natfix.ruleset.options import OptionError
 from natfix.ruleset.rule import Counters, Rule
 from natfix.ruleset.words import WordError
+from natfix.ruleset.written import check_addresses
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Chain:
         places: 0-based indexes into *lines* of the chain's rules.
         lines: every line of the text the chain came from.
         source: name of that text, for errors.
+        family: of its table; None where no address is of the wrong one.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Chain:
     places: Sequence[int]
     lines: Sequence[str]
     source: str
+    family: Family | None = None
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
@@ -51,6 +54,7 @@ class Chain:
         start += len(f"-A {self.name} ")
         rule = Rule(self.name, line[start:].rstrip(" "), counters, place + 1, number)
         try:
+            check_addresses(rule.options, self.family)
             return _without_inline_counters(rule)
         except (WordError, OptionError) as error:
             raise RulesetSyntaxError(
@@ -123,6 +127,7 @@ class Table:
                 places=self.places.get(name, ()),
                 lines=self.lines,
                 source=self.source,
+                family=self.family,
             )
         return made
 

@@ -13,7 +13,21 @@ from natfix.nft import parse_nft
 from natfix.report.model import CheckResult
 from natfix.ruleset import Family, Ruleset, parse
 from tests.unit.app.test_native import listing
-from tests.unit.app.twins import BROAD, CATALOGUE, CLUSTER4, CLUSTER6, CORRECTED, DOCKER0, ETH0, LEGACY4, NFT4, NFT6, Table, nat
+from tests.unit.app.twins import (
+    BROAD,
+    BROAD6,
+    CATALOGUE,
+    CLUSTER4,
+    CLUSTER6,
+    CORRECTED,
+    DOCKER0,
+    ETH0,
+    LEGACY4,
+    NFT4,
+    NFT6,
+    Table,
+    nat,
+)
 
 UNTRACKED = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i docker0 -j CT --notrack\nCOMMIT\n"
 MARKING = "*mangle\n:FORWARD ACCEPT [0:0]\n-A FORWARD -i docker0 -j MARK --set-xmark 0x1/0xffffffff\nCOMMIT\n"
@@ -25,7 +39,7 @@ def check_text(text: str) -> CheckResult:
 
 
 def held(backend: Backend) -> tuple[Backend, Ruleset]:
-    return backend, parse(nat(BROAD).encode(), str(backend), backend.family)
+    return backend, parse(nat(BROAD6 if backend.family is Family.IPV6 else BROAD).encode(), str(backend), backend.family)
 
 
 def test_the_tables_of_a_text_are_followed_together() -> None:

@@ -158,7 +158,7 @@ def test_ipv6_destinations_stand_in_brackets_before_a_port() -> None:
         (end,) = trace.ends
         assert end.packets.destination == Intervals.single(int(IPv6Address("fd00:22::9")))
         assert end.packets.destination_port == Intervals.single(port)
-    text = save("nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j DNAT --to-destination 10.0.0.1")
+    text = save("nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j DNAT --to-destination [fd00:22::9-fd00:22::a]:80")
     (end,) = follow(passed(tables(text, family=Family.IPV6), THROUGH), one).ends
     assert end.doubts
 

@@ -125,3 +125,17 @@ def test_a_ruleset_tells_the_families_of_a_table_in_order() -> None:
     both = Ruleset("x", (), six.tables + four.tables)
     assert list(both.families("nat")) == [Family.IPV4, Family.IPV6]
     assert list(both.families("filter")) == []
+
+
+@pytest.mark.parametrize("address", ["172.7.21.0/33", "999.7.21.0/24"])
+def test_an_address_that_cannot_be_read_is_refused_where_it_stands(address: str) -> None:
+    table = nat(f"[1:60] -A A -s {address} -j MASQUERADE", "-A POSTROUTING -j A")
+    with pytest.raises(RulesetSyntaxError) as caught:
+        table.reached_from("POSTROUTING")
+    assert (caught.value.line, caught.value.column) == (5, len("[1:60] -A A -s ") + 1)
+    assert caught.value.problem == f"{address} is no address, and no network, that iptables-save prints"
+
+
+def test_an_address_in_a_chain_that_nobody_looks_at_is_not_read() -> None:
+    table = nat("-A B -s node1 -j MASQUERADE", "-A POSTROUTING -j A")
+    assert [each.name for each in table.reached_from("POSTROUTING")] == ["POSTROUTING", "A"]
