@@ -147,8 +147,8 @@ def _expected(claim: Claim, case: Case) -> tuple[str, ...]:
     """The addresses a rewritten packet can have; empty where natfix does not know the device's."""
     if claim.fate is not Fate.SOURCE_NAT:
         return ()
-    if claim.source:
-        return (claim.source,)
+    if claim.given is not None:
+        return (str(claim.given),) if claim.given.first == claim.given.last else ()
     if claim.rule is None or claim.rule.target != "MASQUERADE":
         return ()
     own = map(ip_interface, case.addresses.get(claim.packet.out_interface, ()))

@@ -13,6 +13,7 @@ from natfix.audit.hit import Hit
 from natfix.audit.rulefile import AuditRule, Severity
 from natfix.audit.subject import Subject
 from natfix.packets import Fate, Packet, PacketSet, joined, witness
+from natfix.packets.given import given
 from natfix.ruleset import Rule
 
 if TYPE_CHECKING:  # Start-up time.
@@ -178,6 +179,8 @@ def _remote(packets: PacketSet, subject: Subject) -> PacketSet:
 
 
 def _becomes(rule: Rule, packet: Packet, subject: Subject) -> str:
+    if rule.target == "NETMAP" and (named := given(rule, packet.source)) is not None:
+        return str(named)
     option = rule.option("to-source", "SNAT") or rule.option("to", rule.target)
     if option is not None:
         return option.value

@@ -81,5 +81,22 @@ def test_natfix_prove_asks_about_the_host_it_runs_on_and_changes_nothing(host: H
     assert (host.counted(backend), devices(host), host.files(*WRITTEN)) == before
 
 
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+def test_the_kernel_gives_the_address_that_natfix_says(variant: Variant) -> None:
+    rules = [
+        "-s 172.7.21.0/24 -d 172.7.22.0/24 -j SNAT --to-source 10.9.9.1-10.9.9.4",
+        "-s 172.7.21.0/24 -d 172.7.23.0/24 -j NETMAP --to 10.9.0.0/24",
+        "-s 172.7.21.0/24 -d 172.7.24.0/24 -p tcp -j SNAT --to-source 10.9.9.9:4000-5000",
+    ]
+    text = "\n".join(["*nat", ":POSTROUTING ACCEPT [0:0]", *(f"-A POSTROUTING {rule}" for rule in rules), "COMMIT", ""])
+    proofs = proved(parse(text.encode(), "dump"), CLUSTERS, variant).tables[0].proofs
+    said = {str(proof.claim.packet.destination): (str(proof.claim.given), proof.seen) for proof in proofs if proof.claim.given}
+    assert {proof.verdict for proof in proofs} == {"agrees"}
+    assert said["172.7.23.2"] == ("10.9.0.2", "10.9.0.2")
+    assert said["172.7.24.2"] == ("10.9.9.9", "10.9.9.9")
+    named, seen = said["172.7.22.2"]
+    assert (named, str(seen).startswith("10.9.9.")) == ("10.9.9.1-10.9.9.4", True)
+
+
 def devices(host: Host) -> list[str]:
     return sorted(each["ifname"] for each in json.loads(host.run("ip", "-j", "link")))

@@ -55,11 +55,13 @@ def test_a_kernel_that_disagrees_is_told() -> None:
     assert [proof.verdict for table in found.tables for proof in table.proofs] == ["disagrees", "agrees"]
 
 
-def test_a_named_address_is_expected_and_of_other_rules_any() -> None:
+def test_a_named_address_is_expected_and_of_a_range_any() -> None:
     found = in_text(nat("-s 172.7.21.0/24 ! -o docker0 -j SNAT --to-source 10.4.7.99"), MemoryJudge())
     assert found.tables[0].proofs[0].expected == ("10.4.7.99",)
     found = in_text(nat("-s 172.7.21.0/24 ! -o docker0 -j NETMAP --to 10.9.9.0/24"), MemoryJudge())
-    assert found.tables[0].proofs[0].expected == ()
+    assert found.tables[0].proofs[0].expected == ("10.9.9.2",)
+    (proof,) = in_text(nat("-s 172.7.21.0/24 -j SNAT --to-source 10.9.9.1-10.9.9.4"), MemoryJudge()).tables[0].proofs
+    assert (proof.expected, str(proof.claim.given), proof.verdict) == ((), "10.9.9.1-10.9.9.4", "agrees")
 
 
 def test_sets_that_nobody_told_of_are_empty_and_that_is_said() -> None:
