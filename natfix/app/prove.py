@@ -140,7 +140,8 @@ def _try(case: Case, ruleset: Ruleset, judge: Judge, ipsets: str, notes: list[st
 
 
 def _block(table: Table) -> str:
-    return "\n".join([*table.lines[table.start : table.stop + 1], ""])
+    # No restore program takes the line endings of Windows.
+    return "\n".join([*(line.rstrip("\r") for line in table.lines[table.start : table.stop + 1]), ""])
 
 
 def _expected(claim: Claim, case: Case) -> tuple[str, ...]:

@@ -82,6 +82,13 @@ def test_natfix_prove_asks_about_the_host_it_runs_on_and_changes_nothing(host: H
 
 
 @pytest.mark.parametrize("variant", ["nft", "legacy"])
+def test_a_dump_with_the_line_endings_of_windows_is_loaded_as_any_other(variant: Variant) -> None:
+    data = (FOLDER / "ipv4-nft.save").read_bytes().replace(b"\n", b"\r\n")
+    found = proved(parse(data, "dump"), CLUSTERS, variant)
+    assert [proof.verdict for table in found.tables for proof in table.proofs] == ["agrees"] * 3
+
+
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
 def test_the_kernel_gives_the_address_that_natfix_says(variant: Variant) -> None:
     rules = [
         "-s 172.7.21.0/24 -d 172.7.22.0/24 -j SNAT --to-source 10.9.9.1-10.9.9.4",

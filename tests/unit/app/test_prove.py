@@ -43,6 +43,12 @@ def test_the_rules_are_tried_as_they_are_and_as_they_would_be() -> None:
     assert [cluster.origin for cluster in found.clusters] == [CLUSTER4.origin]
 
 
+def test_a_text_with_the_line_endings_of_windows_is_loaded_without_them() -> None:
+    judge = MemoryJudge()
+    assert in_text(nat(BROAD).replace("\n", "\r\n"), judge).holds
+    assert [trial.rules.count("\r") for trial in judge.trials] == [0, 0]
+
+
 def test_a_host_that_is_right_is_tried_once() -> None:
     found = in_text(nat("-d 172.7.0.0/16 -j ACCEPT", BROAD), MemoryJudge(), variant="legacy")
     assert [(table.backend, table.corrected) for table in found.tables] == [("iptables-legacy", False)]
