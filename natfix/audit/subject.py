@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -177,11 +177,17 @@ class Subject:
     def _from_rules(self) -> Iterator[tuple[str, Network]]:
         """Sources named in the rules; those that name their bridge first, then the widest first."""
         named: list[tuple[str, Network]] = []
-        for rule in self.rules:
+        for rule in (*self.rules, *self._rules_of_other_half()):
             bridge = bridge_of(rule)
             if not self.is_stale(rule):
                 named += [(bridge, each) for each in self.sources_of(rule) if self._may_hang_on(bridge, each)]
         return iter(sorted(named, key=lambda each: (not each[0], each[1].prefixlen)))
+
+    def _rules_of_other_half(self) -> Iterator[Rule]:
+        """What the other backend of the same host says in the same text, which may know subnets that this one does not."""
+        for other in self.beside if self.dumped else ():
+            if other.family is self.family and {other.variant, self.table.variant} == {"nft", "legacy"}:
+                yield from (rule for chain in other.reached_from(HOOK) for rule in chain.rules)
 
     def sources_of(self, rule: Rule) -> Iterator[Network]:
         """The networks that a rule names as sources, those of its sets included."""
@@ -210,8 +216,22 @@ def filtering_of(ruleset: Ruleset, family: Family) -> Mapping[str, Table]:
     return {name: table for name, table in tables.items() if table is not None}
 
 
-def subject_of(ruleset: Ruleset, family: Family, cluster: Iterable[Network], facts: HostFacts | None = None) -> Subject | None:
-    """The nat table of *family* in a text, with all that the text says beside it; None when it holds none."""
+def subject_of(
+    ruleset: Ruleset,
+    family: Family,
+    cluster: Iterable[Network],
+    facts: HostFacts | None = None,
+    halves: Sequence[Ruleset] = (),
+) -> Subject | None:
+    """The nat table of *family* in a text, with all that the text says beside it; None when it holds none.
+
+    Args:
+        ruleset: the text, or the tables of one backend in it.
+        family: of the table.
+        cluster: its networks, of any family.
+        facts: what is known of the host that the text comes from.
+        halves: the tables of each backend, where the text holds those of both.
+    """
     table = ruleset.table("nat", family)
     if table is None:
         return None
@@ -219,7 +239,7 @@ def subject_of(ruleset: Ruleset, family: Family, cluster: Iterable[Network], fac
         table,
         tuple(network for network in cluster if family_of(network) is family),
         filtering=filtering_of(ruleset, family),
-        beside=tuple(each for each in ruleset.tables if each.name == "nat" and each is not table),
+        beside=tuple(each for half in halves or (ruleset,) for each in half.in_force("nat") if each is not table),
         facts=facts or HostFacts(),
         warnings=ruleset.warnings,
         dumped=True,

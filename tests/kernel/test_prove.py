@@ -14,7 +14,7 @@ from natfix.audit.example import Example
 from natfix.host.catalogue import packaged_rules
 from natfix.host.judge.kernel import KernelJudge
 from natfix.report.proof import ProofResult
-from natfix.ruleset import Ruleset, family_of, parse, parse_network
+from natfix.ruleset import Family, Ruleset, family_of, parse, parse_network
 from tests.kernel.hosts import WRITTEN, Host, backends, docker_host, options
 
 pytestmark = pytest.mark.kernel("ipset")
@@ -103,6 +103,28 @@ def test_the_kernel_gives_the_address_that_natfix_says(variant: Variant) -> None
     assert said["172.7.24.2"] == ("10.9.9.9", "10.9.9.9")
     named, seen = said["172.7.22.2"]
     assert (named, str(seen).startswith("10.9.9.")) == ("10.9.9.1-10.9.9.4", True)
+
+
+def test_both_backends_of_a_host_put_together_are_judged_traced_and_proved(host: Host) -> None:
+    nft, legacy = Backend(Family.IPV4, "nft"), Backend(Family.IPV4, "legacy")
+    host.load(nft, "-A POSTROUTING -s 172.7.21.0/24 ! -o docker0 -j MASQUERADE")
+    host.load(legacy, "-A POSTROUTING -s 172.7.21.0/24 ! -d 172.7.0.0/16 ! -o docker0 -j MASQUERADE")
+    for order in ((nft, legacy), (legacy, nft)):
+        host.write("/mnt/both.save", "".join(host.run(f"{each}-save") for each in order).encode())
+        cluster = ("--cluster-cidr", "172.7.0.0/16")
+        checked = host.natfix_json("check", "/mnt/both.save", *cluster, code=1)
+        found = [finding["id"] for table in checked["tables"] for finding in table["findings"]]
+        assert found == ["NAT001", "HOS004"]
+        traced = host.natfix_json("trace", "172.7.21.2", "172.7.22.2", "/mnt/both.save", "-o", "eth0")
+        assert [end["fate"] for end in traced["ends"]] == ["source-nat"]
+        proved = host.natfix_json("prove", "/mnt/both.save", *cluster)
+        said = [(each["backend"], each["corrected"], [one["said"] for one in each["proofs"]]) for each in proved["tables"]]
+        assert said == [
+            ("iptables-nft", False, ["source-nat"]),
+            ("iptables-nft", True, ["accept"]),
+            ("iptables-legacy", False, ["accept"]),
+        ]
+        assert proved["holds"]
 
 
 def devices(host: Host) -> list[str]:

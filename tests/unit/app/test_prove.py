@@ -16,7 +16,7 @@ from natfix.host.memory.rulesets import MemoryRulesetStore
 from natfix.packets import Fate
 from natfix.report.proof import ProofResult
 from natfix.ruleset import parse
-from tests.unit.app.twins import BROAD, CATALOGUE, CLUSTER4, CLUSTER6, LEGACY4, NFT4, NFT6, nat
+from tests.unit.app.twins import BROAD, CATALOGUE, CLUSTER4, CLUSTER6, LEGACY4, NFT4, NFT6, both, nat
 
 LINKS = MemoryLinks(
     (
@@ -176,3 +176,17 @@ def test_without_a_cluster_nobody_knows_which_packets_to_send() -> None:
         prove_host([MemoryRulesetStore(NFT4, nat(BROAD))], (), LINKS, CATALOGUE, judge=MemoryJudge())
     nothing = parse(b"*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n", "filter.save")
     assert prove_texts([nothing], (), CATALOGUE, judge=MemoryJudge()).tables == ()
+
+
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+def test_each_half_of_a_text_is_loaded_in_its_own_backend(variant: Variant) -> None:
+    judge = MemoryJudge()
+    found = in_text(both(nat(BROAD), nat("-s 172.7.21.0/24 -j SNAT --to-source 10.9.9.9")), judge, variant=variant)
+    assert [(table.backend, table.corrected, [proof.seen for proof in table.proofs]) for table in found.tables] == [
+        ("iptables-nft", False, ["192.0.2.1"]),
+        ("iptables-nft", True, ["172.7.21.2"]),
+        ("iptables-legacy", False, ["10.9.9.9"]),
+        ("iptables-legacy", True, ["172.7.21.2"]),
+    ]
+    assert [trial.rules.count("*nat") for trial in judge.trials] == [1, 1, 1, 1]
+    assert found.notes[0].startswith("dump.save holds what iptables-nft and iptables-legacy printed")

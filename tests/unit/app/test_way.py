@@ -26,6 +26,7 @@ from tests.unit.app.twins import (
     NFT4,
     NFT6,
     Table,
+    both,
     nat,
 )
 
@@ -40,6 +41,16 @@ def check_text(text: str) -> CheckResult:
 
 def held(backend: Backend) -> tuple[Backend, Ruleset]:
     return backend, parse(nat(BROAD6 if backend.family is Family.IPV6 else BROAD).encode(), str(backend), backend.family)
+
+
+def test_marks_that_the_other_half_of_a_text_sets_count() -> None:
+    (finding, _) = check_text(both(MARKING + nat(CORRECTED), nat(FOR_MARKED))).findings
+    assert (finding.kind.id, [str(each) for each in finding.marked]) == (
+        "NAT006",
+        ["rule 1 of FORWARD in mangle (dump.save)"],
+    )
+    (finding, *_) = check_text(both(nat(BROAD), UNTRACKED + nat(CORRECTED))).findings
+    assert finding.shielded_by == "rule 1 of PREROUTING in raw (dump.save)"
 
 
 def test_the_tables_of_a_text_are_followed_together() -> None:
