@@ -36,6 +36,9 @@ _FORWARDED: Final = frozenset({"UNICAST"})
 _SOURCE_HOOKS = frozenset({"POSTROUTING", "INPUT"})
 _PRIORITIES = {"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}
 _SOURCE_NAT = 100
+# Connections are looked up at this priority; a chain that is asked before sees none, which -m conntrack calls invalid.
+_TRACKING = -200
+_UNKNOWN = frozenset({"INVALID"})
 # Before it is routed a packet leaves by no device, and one that this host makes came in by none.
 _NO_DEVICE = Names("")
 RESTORED: Final = "the mark that the connection had (CONNMARK --restore-mark)"
@@ -243,12 +246,18 @@ def _stage(place: Place, packets: PacketSet, ipsets: IpSets | None, *, told: boo
 
 
 def _as_seen(place: Place, packets: PacketSet) -> PacketSet:
-    """The packets as a chain sees them: the device they leave by is not known before they are routed."""
+    """The packets as a chain sees them: connections are not known before they are looked up, the device not before the routing."""
+    if _is_before_tracking(place) and packets.state != UNTRACKED:
+        packets = packets.having("state", _UNKNOWN)
     if place.where == "POSTROUTING":
         return packets if place.hook else packets.having("in_interface", None)
     if place.where == "OUTPUT":
         return packets.having("in_interface", _NO_DEVICE)
     return packets if place.where == "FORWARD" else packets.having("out_interface", _NO_DEVICE)
+
+
+def _is_before_tracking(place: Place) -> bool:
+    return place.order < _TRACKING and place.where in {"PREROUTING", "OUTPUT"}
 
 
 def _step(visit: Visit) -> Step:
@@ -271,6 +280,8 @@ def _after(track: _Track, place: Place, outcome: Outcome) -> _Track:
         packets = packets.having("in_interface", track.packets.in_interface)
     if place.where not in {"POSTROUTING", "FORWARD", "OUTPUT"}:
         packets = packets.having("out_interface", track.packets.out_interface)
+    if _is_before_tracking(place) and packets.state == _UNKNOWN:
+        packets = packets.having("state", track.packets.state)
     doubts = (*track.doubts, *outcome.unknown)
     if outcome.change is None:
         packets, doubts = packets.having("mark", Bits(0, 0)), (*doubts, RESTORED)

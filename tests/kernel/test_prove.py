@@ -127,5 +127,23 @@ def test_both_backends_of_a_host_put_together_are_judged_traced_and_proved(host:
         assert proved["holds"]
 
 
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+def test_the_kernel_sees_what_opens_a_connection_as_natfix_does(variant: Variant) -> None:
+    raw = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -m conntrack --ctstate NEW,DNAT -j CT --notrack\nCOMMIT\n"
+    rules = [
+        "-s 172.7.21.0/24 -d 172.7.22.0/24 -m conntrack --ctstate NEW,DNAT -j SNAT --to-source 10.9.9.1",
+        "-s 172.7.21.0/24 -d 172.7.23.0/24 -m conntrack --ctdir ORIGINAL -j SNAT --to-source 10.9.9.2",
+        "-s 172.7.21.0/24 -d 172.7.24.0/24 -m conntrack --ctdir REPLY -j SNAT --to-source 10.9.9.3",
+    ]
+    nat = "\n".join(["*nat", ":POSTROUTING ACCEPT [0:0]", *(f"-A POSTROUTING {rule}" for rule in rules), "COMMIT", ""])
+    proofs = proved(parse((raw + nat).encode(), "dump"), CLUSTERS, variant).tables[0].proofs
+    assert {proof.verdict for proof in proofs} == {"agrees"}
+    assert {str(proof.claim.packet.destination): str(proof.claim.given) for proof in proofs} == {
+        "172.7.22.2": "10.9.9.1",
+        "172.7.23.2": "10.9.9.2",
+        "172.7.24.2": "None",
+    }
+
+
 def devices(host: Host) -> list[str]:
     return sorted(each["ifname"] for each in json.loads(host.run("ip", "-j", "link")))
