@@ -13,7 +13,6 @@ from natfix.audit.hit import Hit
 from natfix.audit.rulefile import AuditRule, Severity
 from natfix.audit.subject import Subject
 from natfix.packets import Fate, Packet, PacketSet, joined, witness
-from natfix.packets.given import given
 from natfix.ruleset import Rule
 
 if TYPE_CHECKING:  # Start-up time.
@@ -179,9 +178,11 @@ def _remote(packets: PacketSet, subject: Subject) -> PacketSet:
 
 
 def _becomes(rule: Rule, packet: Packet, subject: Subject) -> str:
-    if rule.target == "NETMAP" and (named := given(rule, packet.source)) is not None:
-        return str(named)
     option = rule.option("to-source", "SNAT") or rule.option("to", rule.target)
-    if option is not None:
+    if option is None:
+        return subject.devices.get(packet.out_interface) or f"the address of {packet.out_interface}"
+    if rule.target != "NETMAP":
         return option.value
-    return subject.devices.get(packet.out_interface) or f"the address of {packet.out_interface}"
+    from natfix.packets.given import given  # noqa: PLC0415  (start-up time: few rules are such)
+
+    return str(given(rule, packet.source) or option.value)

@@ -15,9 +15,9 @@ def split_backends(subject: Subject) -> Iterator[Hit]:
     for warning in subject.warnings:
         if "tables present" in warning:
             yield Hit(Statement("", f"# {warning}"), "the text holds one of two rulesets; the kernel asks both")
-    mine = next(_source_nat(subject.table), None)
-    for other in subject.beside:
-        if mine is not None and _is_other_half(other, subject) and next(_source_nat(other), None) is not None:
+    for other in (each for each in subject.beside if _is_other_half(each, subject)):
+        mine = next(_source_nat(subject.table), None)
+        if mine is not None and next(_source_nat(other), None) is not None:
             where = f"the part of {other.source} that iptables-{other.variant} printed" if subject.dumped else other.source
             yield Hit(mine, f"{where} holds source NAT rules too, and the kernel asks both")
 

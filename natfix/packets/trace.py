@@ -246,7 +246,7 @@ def _stage(place: Place, packets: PacketSet, ipsets: IpSets | None, *, told: boo
 
 
 def _as_seen(place: Place, packets: PacketSet) -> PacketSet:
-    """The packets as a chain sees them: connections are not known before they are looked up, the device not before the routing."""
+    """The packets as a chain sees them: before it is looked up their connection is unknown, before the routing their device."""
     if _is_before_tracking(place) and packets.state != UNTRACKED:
         packets = packets.having("state", _UNKNOWN)
     if place.where == "POSTROUTING":

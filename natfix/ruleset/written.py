@@ -31,21 +31,30 @@ def check_addresses(options: Iterable[Option], family: Family | None) -> None:
         OptionError: one is no address, or of the other family; points at it.
     """
     for option in options:
-        if option.name in _NAMES:
-            for text in addresses_in(option):
-                _check(text, family, option)
+        if option.name in _NAMES and not _are_right(option.owner, option.name, option.values, family):
+            raise _error(option, family)
 
 
-def _check(text: str, family: Family | None, option: Option) -> None:
-    column = max(option.start, option.stop - len(option.value)) + option.value.find(text)
+@lru_cache(4096)
+def _are_right(owner: str, name: str, values: tuple[str, ...], family: Family | None) -> bool:
+    """Whether iptables would take each address of an option in a table of *family*; most rules name what others named."""
     try:
-        found = written_family(text)
+        found = {
+            written_family(text) for text in addresses_in(Option(name, values, negated=False, owner=owner, start=0, stop=0))
+        }
     except ValueError:
-        message = f"{text} is no address, and no network, that iptables-save prints"
-        raise OptionError(message, column) from None
-    if family not in {found, None}:
-        message = f"an address of IPv{found.value} stands in a table of IPv{6 if found is Family.IPV4 else 4}"
-        raise OptionError(message, column)
+        return False
+    return family is None or found <= {family}
+
+
+def _error(option: Option, family: Family | None) -> OptionError:
+    """What is wrong with the first address of *option* that is."""
+    text = next(text for text in addresses_in(option) if not _are_right("", "source", (text,), family))
+    column = max(option.start, option.stop - len(option.value)) + option.value.find(text)
+    if not _are_right("", "source", (text,), None):
+        return OptionError(f"{text} is no address, and no network, that iptables-save prints", column)
+    has, wants = (6, 4) if ":" in text else (4, 6)
+    return OptionError(f"an address of IPv{has} stands in a table of IPv{wants}", column)
 
 
 def addresses_in(option: Option) -> Sequence[str]:
@@ -69,7 +78,6 @@ def without_ports(text: str) -> tuple[str, str]:
     return addresses.replace("[", "").replace("]", ""), ports
 
 
-@lru_cache(4096)
 def written_family(text: str) -> Family:
     """Tell the family of an address with or without a mask, such as ``10.0.0.0/255.0.255.0``, ``10/8`` or ``fd00::/ffff::``.
 
@@ -77,18 +85,17 @@ def written_family(text: str) -> Family:
         ValueError: iptables would take it for a name, or refuse it.
     """
     address, slash, mask = text.partition("/")
-    family = Family.IPV6 if ":" in address else Family.IPV4
-    if family is Family.IPV6:
+    if ":" in address:
         IPv6Address(address)
-    elif address.count(".") >= _MOST_OCTETS or not all(_is_octet(part) for part in address.split(".")):
-        raise ValueError(text)
+        family = Family.IPV6
+    else:
+        octets = address.split(".")
+        if not address.replace(".", "").isdecimal() or len(octets) > _MOST_OCTETS or max(map(int, octets)) > _OCTET:
+            raise ValueError(text)
+        family = Family.IPV4
     if mask.isdecimal():
         if int(mask) > family.width:
             raise ValueError(text)
     elif slash:
         (IPv6Address if family is Family.IPV6 else IPv4Address)(mask)
     return family
-
-
-def _is_octet(text: str) -> bool:
-    return text.isdecimal() and int(text) <= _OCTET
