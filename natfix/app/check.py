@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from natfix.app.cluster import Cluster
 from natfix.app.ports import Backend, Filters, Interface, IpSetListing, Links, NftListing, Route, RulesetStore
+from natfix.app.texts import notes_on
 from natfix.app.way import Beside, Way, in_text
 from natfix.audit import AuditRule, HostFacts, Subject, Suppressions, audit
 from natfix.audit.facts import Route as RouteFact
@@ -65,11 +66,16 @@ def look_at_text(
     Raises:
         RulesetSyntaxError: a chain that POSTROUTING reaches cannot be read.
     """
-    notes = [f"{ruleset.source}: {warning}" for warning in ruleset.warnings]
-    subjects = [subject_of(ruleset, family, _networks(clusters, family), facts) for family in ruleset.families("nat")]
+    notes = [*(f"{ruleset.source}: {warning}" for warning in ruleset.warnings), *notes_on(ruleset)]
+    halves = ruleset.by_backend()
+    subjects = [
+        (half, subject_of(half, family, _networks(clusters, family), facts, halves))
+        for half in halves
+        for family in half.families("nat")
+    ]
     if not subjects:
         notes.append(f"{ruleset.source} holds no nat table, so there is nothing in it that rewrites addresses")
-    looked = [judged(ruleset, in_text(each, ruleset), clusters, catalogue) for each in subjects if each is not None]
+    looked = [judged(half, in_text(each, half, halves), clusters, catalogue) for half, each in subjects if each is not None]
     return CheckResult(tuple(charted(each) if charts else each.checked for each in looked), tuple(notes))
 
 

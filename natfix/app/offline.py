@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from natfix.app.check import check_texts
 from natfix.app.cluster import Cluster
-from natfix.audit import AuditRule, Subject, audit_table, faults
+from natfix.audit import AuditRule, audit_table, faults
+from natfix.audit.subject import subject_of
 from natfix.plan import repair, rewrite, text_diff
 from natfix.report.changes import Change, ChangeResult
 from natfix.ruleset import Ruleset, render
@@ -25,11 +26,12 @@ def correct_text(ruleset: Ruleset, clusters: Sequence[Cluster], catalogue: Seque
     catalogue = faults(catalogue)
     checked = check_texts([ruleset], clusters, catalogue)
     corrected = ruleset
-    for cluster in clusters:
-        table = corrected.table("nat", cluster.family)
-        if table is not None:
-            subject = Subject(table, cluster.networks)
-            corrected = rewrite(corrected, table, repair(subject, audit_table(subject, catalogue)))
+    for place in range(len(ruleset.by_backend())):
+        for cluster in clusters:
+            halves = corrected.by_backend()
+            subject = subject_of(halves[place], cluster.family, cluster.networks, halves=halves)
+            if subject is not None:
+                corrected = rewrite(corrected, subject.table, repair(subject, audit_table(subject, catalogue)))
     before, after = render(ruleset), render(corrected)
     changes = (Change(ruleset.source, text_diff(before, after, ruleset.source)),) if before != after else ()
     remaining = tuple(finding for finding in checked.findings if not finding.correctable)

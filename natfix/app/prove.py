@@ -12,6 +12,7 @@ from natfix.app.ports import Interface, Links, NftListing, RulesetStore, Variant
 from natfix.app.prove_cases import Case, NativeTables, native_cases, native_tables, text_cases, with_native
 from natfix.app.prove_ports import Judge, Trial
 from natfix.app.shown import shown
+from natfix.app.texts import notes_on
 from natfix.audit import AuditRule
 from natfix.audit.claims import TABLES, Claim, claims
 from natfix.errors import UsageError
@@ -59,7 +60,7 @@ def prove_texts(  # noqa: PLR0913  (all but the first three by name)
     holding += [beside.ruleset.source] if beside.objects else []
     if not cases and holding:
         raise UsageError(f"no cluster CIDR is known for {holding[0]}", hint=UNKNOWN_CLUSTER_HINT)
-    return _proved(cases, clusters, judge, ipsets)
+    return _proved(cases, clusters, judge, ipsets, [note for each in rulesets for note in notes_on(each)])
 
 
 def prove_host(  # noqa: PLR0913  (all but the first four by name)
@@ -140,15 +141,16 @@ def _try(case: Case, ruleset: Ruleset, judge: Judge, ipsets: str, notes: list[st
 
 
 def _block(table: Table) -> str:
-    return "\n".join([*table.lines[table.start : table.stop + 1], ""])
+    # No restore program takes the line endings of Windows.
+    return "\n".join([*(line.rstrip("\r") for line in table.lines[table.start : table.stop + 1]), ""])
 
 
 def _expected(claim: Claim, case: Case) -> tuple[str, ...]:
     """The addresses a rewritten packet can have; empty where natfix does not know the device's."""
     if claim.fate is not Fate.SOURCE_NAT:
         return ()
-    if claim.source:
-        return (claim.source,)
+    if claim.given is not None:
+        return (str(claim.given),) if claim.given.first == claim.given.last else ()
     if claim.rule is None or claim.rule.target != "MASQUERADE":
         return ()
     own = map(ip_interface, case.addresses.get(claim.packet.out_interface, ()))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 from natfix.app.cluster import Cluster
 from natfix.app.native import native_subjects
 from natfix.app.ports import Backend, Interface, Route, Variant
 from natfix.audit import AuditRule, Finding, Subject, audit_table
-from natfix.audit.subject import filtering_of
+from natfix.audit.subject import subject_of
 from natfix.nft import NftRuleset, parse_nft
 from natfix.nft.trial import Object, for_trial, written
 from natfix.ruleset import Family, Ruleset
@@ -90,13 +91,12 @@ class Case:
 def text_cases(
     rulesets: Sequence[Ruleset], clusters: Sequence[Cluster], catalogue: Sequence[AuditRule], variant: Variant
 ) -> Iterator[Case]:
-    """Make a case for each text and each family of which a cluster is known."""
-    for ruleset in rulesets:
-        for cluster in clusters:
-            table = ruleset.table("nat", cluster.family)
-            if table is not None:
-                subject = Subject(table, cluster.networks, filtering=filtering_of(ruleset, cluster.family))
-                yield Case(ruleset, Backend(cluster.family, variant), [subject], audit_table(subject, catalogue))
+    """Make a case for each text and each family of which a cluster is known; a text of both backends is one of each."""
+    for halves in (ruleset.by_backend() for ruleset in rulesets):
+        for half, cluster in product(halves, clusters):
+            subject = subject_of(half, cluster.family, cluster.networks, halves=halves)
+            if subject is not None:
+                yield Case(half, Backend(cluster.family, half.variant or variant), [subject], audit_table(subject, catalogue))
 
 
 def with_native(

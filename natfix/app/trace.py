@@ -9,6 +9,7 @@ from typing import Final
 
 from natfix.app.ports import Interface, Links, NftListing, Route, RulesetStore
 from natfix.app.shown import shown
+from natfix.app.texts import notes_on
 from natfix.errors import UsageError
 from natfix.nft import NftRuleset, parse_nft
 from natfix.packets import Intervals, Names, PacketSet
@@ -134,7 +135,9 @@ def trace_texts(
         UsageError: the texts hold no table of the packets' family.
     """
     told = [(table.family, table.name) for ruleset in rulesets for table in ruleset.tables]
-    return _traced(wanted, rulesets, ipsets, ((), ()), [each.beside(told) for each in native])
+    halves = [half for each in rulesets for half in each.by_backend()]
+    traced = _traced(wanted, halves, ipsets, ((), ()), [each.beside(told) for each in native])
+    return replace(traced, notes=(*(note for each in rulesets for note in notes_on(each)), *traced.notes))
 
 
 def trace_host(
@@ -172,9 +175,9 @@ def _traced(
 ) -> Traced:
     family = family_of(wanted.source)
     way = OUT if wanted.local else THROUGH
-    tables = [(ruleset.source, table) for ruleset in rulesets for table in _tables(ruleset, family)]
+    tables = [(ruleset.name, table) for ruleset in rulesets for table in _tables(ruleset, family)]
     own = [base.place for nft in native for base in nft.chains if base.table.family is family]
-    sources = (*(ruleset.source for ruleset in rulesets), *(nft.source for nft in native))
+    sources = (*dict.fromkeys(ruleset.source for ruleset in rulesets), *(nft.source for nft in native))
     if not tables and not own:
         names = ", ".join(sources) or "this host"
         raise UsageError(f"{names}: there is no IPv{family.value} table, so nothing is done to such a packet")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, get_args
 
 from natfix.app.ports import Backend, Filters, Variant
 from natfix.audit import Subject
-from natfix.audit.subject import BEFORE_NAT, HOOK
+from natfix.audit.subject import BEFORE_NAT, HOOK, filtering_of
 from natfix.packets.sets import IpSets
 from natfix.ruleset import Ruleset, Table
 
@@ -89,11 +89,13 @@ class Beside(NamedTuple):
     ipsets: IpSets = _NOTHING
 
 
-def in_text(subject: Subject, ruleset: Ruleset) -> Subject:
-    """The subject behind what the same text says of the tables that packets pass before."""
-    if subject.filtering.keys().isdisjoint(_MARKING):
+def in_text(subject: Subject, ruleset: Ruleset, halves: Sequence[Ruleset] = ()) -> Subject:
+    """The subject behind what the same text says of the tables that packets pass before, those of both backends."""
+    beside = [filtering_of(half, subject.family) for half in halves if half is not ruleset]
+    if all(each.keys().isdisjoint(_MARKING) for each in (subject.filtering, *beside)):
         return subject
     from natfix.audit.arrival import places_of  # noqa: PLC0415  (most texts hold nothing such)
 
-    way = Way(places=places_of([(ruleset.source, table) for table in (*subject.filtering.values(), subject.table)]))
+    tables = [*subject.filtering.values(), *(table for each in beside for table in each.values()), subject.table]
+    way = Way(places=places_of([(ruleset.source, table) for table in tables]))
     return replace(subject, before=way.before(subject.table, ruleset.source))

@@ -136,6 +136,7 @@ def _files(running: Subject) -> Iterator[tuple[Subject, bool]]:
         data = (text if text.strip() else _NOTHING).encode("utf-8", "surrogateescape")
         try:
             held = parse(data, path, running.family).table("nat", running.family)
+            _ = held and held.reached_from(HOOK)
         except RulesetSyntaxError:
             continue
         table = held or parse(_NOTHING.encode(), path, running.family).table("nat", running.family)

@@ -8,6 +8,7 @@ from typing import Final
 
 from natfix.audit.subject import Locality, Subject
 from natfix.packets import Fate, Intervals, Names, Packet, PacketSet, witness
+from natfix.packets.given import Given, given
 from natfix.packets.sets import IpSets
 from natfix.packets.trace import THROUGH, End, Place, follow, in_order, passed
 from natfix.ruleset import Rule, Table
@@ -25,14 +26,14 @@ class Claim:
     Attributes:
         packet: from a container subnet to the rest of the cluster, with the devices it comes in and leaves by.
         fate: ACCEPT (it keeps its source), SOURCE_NAT or DROP.
-        source: what the far side sees, where a rule names one address; empty where it depends on a device, or on nothing.
+        given: what the far side sees, where a rule names it; None where it depends on a device, or on nothing.
         rule: the rule that decides; None for a policy.
         doubts: words natfix cannot evaluate; with any, the claim is only possible.
     """
 
     packet: Packet
     fate: Fate
-    source: str = ""
+    given: Given | None = None
     rule: Rule | None = None
     doubts: tuple[str, ...] = ()
 
@@ -82,11 +83,5 @@ def _claimed(end: End, coming: PacketSet, locality: Locality, here: Intervals, d
     remote = end.packets.destination - here
     packets = end.packets.having("destination", remote) if remote else end.packets
     packet = replace(witness(packets, devices=(*devices, *_UPLINKS), near=locality.addresses), mark=0)
-    yield Claim(packet, end.fate, _named(end.rule), end.rule, end.doubts)
-
-
-def _named(rule: Rule | None) -> str:
-    """The one address that a rule gives; a range, a network or a device's address is none."""
-    option = rule.option("to-source", "SNAT") if rule else None
-    text = option.value if option else ""
-    return text if text and not set("-[") & set(text) and text.count(":") != 1 else ""
+    named = given(end.rule, packet.source) if end.rule and end.fate is Fate.SOURCE_NAT else None
+    yield Claim(packet, end.fate, named, end.rule, end.doubts)

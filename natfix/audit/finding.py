@@ -179,6 +179,10 @@ def _remote(packets: PacketSet, subject: Subject) -> PacketSet:
 
 def _becomes(rule: Rule, packet: Packet, subject: Subject) -> str:
     option = rule.option("to-source", "SNAT") or rule.option("to", rule.target)
-    if option is not None:
+    if option is None:
+        return subject.devices.get(packet.out_interface) or f"the address of {packet.out_interface}"
+    if rule.target != "NETMAP":
         return option.value
-    return subject.devices.get(packet.out_interface) or f"the address of {packet.out_interface}"
+    from natfix.packets.given import given  # noqa: PLC0415  (start-up time: few rules are such)
+
+    return str(given(rule, packet.source) or option.value)

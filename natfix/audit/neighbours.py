@@ -15,12 +15,20 @@ def split_backends(subject: Subject) -> Iterator[Hit]:
     for warning in subject.warnings:
         if "tables present" in warning:
             yield Hit(Statement("", f"# {warning}"), "the text holds one of two rulesets; the kernel asks both")
-    mine = None if subject.dumped else next(_source_nat(subject.table), None)
-    # It is told once: of the table whose program sorts first.
-    others = [other for other in subject.beside if other.family is subject.family and other.source > subject.table.source]
-    for other in others:
+    for other in (each for each in subject.beside if _is_other_half(each, subject)):
+        mine = next(_source_nat(subject.table), None)
         if mine is not None and next(_source_nat(other), None) is not None:
-            yield Hit(mine, f"{other.source} holds source NAT rules too, and the kernel asks both")
+            where = f"the part of {other.source} that iptables-{other.variant} printed" if subject.dumped else other.source
+            yield Hit(mine, f"{where} holds source NAT rules too, and the kernel asks both")
+
+
+def _is_other_half(other: Table, subject: Subject) -> bool:
+    """Whether *other* is of the other backend; it is told once, of the table whose program sorts first."""
+    if other.family is not subject.family:
+        return False
+    if subject.dumped:
+        return (subject.table.variant, other.variant) == ("legacy", "nft")
+    return other.source > subject.table.source
 
 
 def unreadable_table(subject: Subject) -> Iterator[Hit]:

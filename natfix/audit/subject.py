@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -109,9 +109,8 @@ class Subject:
         """The container subnets of this host: what its bridges say, then what its rules say, then those of other tables."""
         found: dict[str, list[Network]] = {}
         covered = Intervals()
-        others = (table for table in (*self.beside, *self.around) if table.family is self.family)
-        elsewhere = (rule for table in others for chain in table.reached_from(HOOK) for rule in chain.rules)
-        for bridge, network in (*self._from_bridges(), *self._from_rules(self.rules), *self._from_rules(elsewhere)):
+        named = (*self._from_rules(self.rules), *self._from_rules(self._rules_elsewhere()))
+        for bridge, network in (*self._from_bridges(), *named):
             addresses = Intervals.networks([network])
             if not addresses <= covered:
                 covered |= addresses
@@ -188,6 +187,13 @@ class Subject:
                 named += [(bridge, each) for each in self.sources_of(rule) if self._may_hang_on(bridge, each)]
         return iter(sorted(named, key=lambda each: (not each[0], each[1].prefixlen)))
 
+    def _rules_elsewhere(self) -> Iterator[Rule]:
+        """The rules of the same host's other tables; of a text that repeats its own table only the last one counts."""
+        beside = (each for each in self.beside if not self.dumped or {each.variant, self.table.variant} == {"nft", "legacy"})
+        for other in (*beside, *self.around):
+            if other.family is self.family:
+                yield from (rule for chain in other.reached_from(HOOK) for rule in chain.rules)
+
     def sources_of(self, rule: Rule) -> Iterator[Network]:
         """The networks that a rule names as sources, those of its sets included."""
         network = rule.network("source")
@@ -215,8 +221,22 @@ def filtering_of(ruleset: Ruleset, family: Family) -> Mapping[str, Table]:
     return {name: table for name, table in tables.items() if table is not None}
 
 
-def subject_of(ruleset: Ruleset, family: Family, cluster: Iterable[Network], facts: HostFacts | None = None) -> Subject | None:
-    """The nat table of *family* in a text, with all that the text says beside it; None when it holds none."""
+def subject_of(
+    ruleset: Ruleset,
+    family: Family,
+    cluster: Iterable[Network],
+    facts: HostFacts | None = None,
+    halves: Sequence[Ruleset] = (),
+) -> Subject | None:
+    """The nat table of *family* in a text, with all that the text says beside it; None when it holds none.
+
+    Args:
+        ruleset: the text, or the tables of one backend in it.
+        family: of the table.
+        cluster: its networks, of any family.
+        facts: what is known of the host that the text comes from.
+        halves: the tables of each backend, where the text holds those of both.
+    """
     table = ruleset.table("nat", family)
     if table is None:
         return None
@@ -224,7 +244,7 @@ def subject_of(ruleset: Ruleset, family: Family, cluster: Iterable[Network], fac
         table,
         tuple(network for network in cluster if family_of(network) is family),
         filtering=filtering_of(ruleset, family),
-        beside=tuple(each for each in ruleset.tables if each.name == "nat" and each is not table),
+        beside=tuple(each for half in halves or (ruleset,) for each in half.in_force("nat") if each is not table),
         facts=facts or HostFacts(),
         warnings=ruleset.warnings,
         dumped=True,

@@ -168,6 +168,23 @@ def _choice(name: str, modelled: frozenset[str]) -> Splitter:
     return split
 
 
+def _tracked_state(packets: PacketSet, option: Option) -> Split | None:
+    """Split by ``--ctstate``: of a connection that is tracked nobody tells here whether it was translated (xt_conntrack.c)."""
+    wanted = frozenset(option.value.upper().split(","))
+    states = wanted - _TRANSLATED
+    if not states <= _TRACKED or (wanted != states and not packets.state <= states | _WITHOUT_CONNECTION):
+        return None
+    return _by_choice(packets, "state", states)
+
+
+def _direction(packets: PacketSet, option: Option) -> Split | None:
+    """Split by ``--ctdir``: what opens a connection is of its original direction; of other states nobody can tell."""
+    if packets.state != _NEW:
+        return None
+    answers: dict[str, Split] = {"ORIGINAL": ((packets,), ()), "REPLY": ((), (packets,))}
+    return answers.get(option.value.upper())
+
+
 def in_known_set(packets: PacketSet, options: Sequence[Option], ipsets: IpSets) -> Split | None:
     """Split by ``-m set --match-set NAME src,dst``, where the set is known and nothing else is asked of it.
 
@@ -198,6 +215,9 @@ _LOOP_BACK = frozenset({"KUBE-LOOP-BACK", "KUBE-6-LOOP-BACK"})
 _PORTED = Intervals.of((number, number) for number in PORTED)
 _WITH_PORTS = ("tcp", "udp", "sctp", "dccp", "udplite")
 _TRACKED = STATES | {"ESTABLISHED", "INVALID", "UNTRACKED"}
+_TRANSLATED = frozenset({"SNAT", "DNAT"})
+_WITHOUT_CONNECTION = frozenset({"INVALID", "UNTRACKED"})
+_NEW = frozenset({"NEW"})
 SPLITTERS: dict[tuple[str, str], Splitter] = {
     ("", "source"): _address("source"),
     ("", "destination"): _address("destination"),
@@ -210,7 +230,8 @@ SPLITTERS: dict[tuple[str, str], Splitter] = {
     ("connmark", "mark"): _connmark,
     ("addrtype", "src-type"): _choice("source_type", ADDRESS_TYPES),
     ("addrtype", "dst-type"): _choice("destination_type", ADDRESS_TYPES),
-    ("conntrack", "ctstate"): _choice("state", _TRACKED),
+    ("conntrack", "ctstate"): _tracked_state,
+    ("conntrack", "ctdir"): _direction,
     ("state", "state"): _choice("state", _TRACKED),
     ("multiport", "source-ports"): _ports("source_port"),
     ("multiport", "destination-ports"): _ports("destination_port"),

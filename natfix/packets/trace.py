@@ -36,10 +36,11 @@ _FORWARDED: Final = frozenset({"UNICAST"})
 _SOURCE_HOOKS = frozenset({"POSTROUTING", "INPUT"})
 _PRIORITIES = {"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}
 _SOURCE_NAT = 100
+# Connections are looked up at this priority; a chain that is asked before sees none, which -m conntrack calls invalid.
+_TRACKING: Final = -200
+_NOBODYS: Final = frozenset({"INVALID"})
 # Before it is routed a packet leaves by no device, and one that this host makes came in by none.
 _NO_DEVICE = Names("")
-# Before it connections are not looked up (NF_IP_PRI_CONNTRACK), so that nothing is known of their marks.
-_TRACKING: Final = -200
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,9 +245,10 @@ def _stage(place: Place, packets: PacketSet, ipsets: IpSets | None, *, told: boo
 
 
 def _as_seen(place: Place, packets: PacketSet) -> PacketSet:
-    """The packets as a chain sees them: the device they leave by is not known before they are routed."""
-    if _is_untracked_yet(place):
+    """The packets as a chain sees them: before it is looked up their connection is unknown, before the routing their device."""
+    if _is_before_tracking(place):
         packets = packets.having("connmark", UNKNOWN)
+        packets = packets.having("state", _NOBODYS) if packets.state != UNTRACKED else packets
     if place.where == "POSTROUTING":
         return packets if place.hook else packets.having("in_interface", None)
     if place.where == "OUTPUT":
@@ -254,8 +256,8 @@ def _as_seen(place: Place, packets: PacketSet) -> PacketSet:
     return packets if place.where == "FORWARD" else packets.having("out_interface", _NO_DEVICE)
 
 
-def _is_untracked_yet(place: Place) -> bool:
-    return place.where in {"PREROUTING", "OUTPUT"} and place.order < _TRACKING
+def _is_before_tracking(place: Place) -> bool:
+    return place.order < _TRACKING and place.where in {"PREROUTING", "OUTPUT"}
 
 
 def _step(visit: Visit) -> Step:
@@ -278,8 +280,9 @@ def _after(track: _Track, place: Place, outcome: Outcome) -> _Track:
         packets = packets.having("in_interface", track.packets.in_interface)
     if place.where not in {"POSTROUTING", "FORWARD", "OUTPUT"}:
         packets = packets.having("out_interface", track.packets.out_interface)
-    if _is_untracked_yet(place):
+    if _is_before_tracking(place):
         packets = packets.having("connmark", track.packets.connmark)
+        packets = packets.having("state", track.packets.state) if packets.state == _NOBODYS else packets
     if outcome.change:
         packets = packets.having("mark", outcome.change.of(packets.mark))
     doubts = tuple(dict.fromkeys((*track.doubts, *outcome.unknown)))

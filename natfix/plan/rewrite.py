@@ -16,7 +16,7 @@ def rewrite(ruleset: Ruleset, table: Table, plan: Plan, *, same: Same = Rule.__e
     """Carry *plan* out in the text of *ruleset*.
 
     Args:
-        ruleset: the text.
+        ruleset: the text, or the tables of one backend in it.
         table: the table of it that is meant.
         plan: what shall change.
         same: when two rules are the same one; words by default.
@@ -33,8 +33,8 @@ def rewrite(ruleset: Ruleset, table: Table, plan: Plan, *, same: Same = Rule.__e
     for rule in plan.inserts:
         text.insert(rule, rule.number)
     # A text of one family may lack what tells it; one of both tells them as it did before.
-    one = len({each.family for each in ruleset.tables}) == 1
-    return parse(text.render(), ruleset.source, table.family if one else None)
+    one = ruleset.variant is None and len({each.family for each in ruleset.tables}) == 1
+    return parse(text.render(), ruleset.source, table.family if one else None).half(ruleset.variant)
 
 
 @dataclass(eq=False, slots=True)

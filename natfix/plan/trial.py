@@ -77,7 +77,8 @@ def _corrected(
 
 def _subject(ruleset: Ruleset, example: Example) -> Subject | None:
     family = example.family or next(map(family_of, example.cluster), None) or next(ruleset.families("nat"), None)
-    return subject_of(ruleset, family, example.cluster, example.facts) if family else None
+    halves = ruleset.by_backend()
+    return subject_of(halves[-1], family, example.cluster, example.facts, halves) if family else None
 
 
 def _spec(finding: Finding) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, Literal, TypeAlias
 
 from natfix.audit.claims import Claim
@@ -23,7 +24,8 @@ class Proof:
     Attributes:
         claim: what natfix says of a packet.
         seen: the source address that arrived; None when nothing did.
-        expected: the addresses that natfix would accept; empty for any other than the packet's own.
+        expected: the addresses that natfix would accept; empty for any of the range that a rule names, and where none is named
+            for any other than the packet's own.
     """
 
     claim: Claim
@@ -41,6 +43,8 @@ class Proof:
     def _agrees(self) -> bool:
         own = str(self.claim.packet.source)
         if self.claim.fate is Fate.SOURCE_NAT:
+            if self.claim.given is not None:
+                return self.seen is not None and self.claim.given.has(ip_address(self.seen))
             return self.seen in self.expected if self.expected else self.seen not in {None, own}
         return self.seen == (None if self.claim.fate is Fate.DROP else own)
 
@@ -124,8 +128,15 @@ def _proof_lines(proof: Proof) -> Iterator[Line]:
 
 def _said(claim: Claim) -> str:
     if claim.fate is Fate.SOURCE_NAT:
-        return f"its source becomes {claim.source or 'the address of the device it leaves by'}"
+        return f"its source becomes {_given(claim)}"
     return "it is dropped" if claim.fate is Fate.DROP else "it keeps its source"
+
+
+def _given(claim: Claim) -> str:
+    if claim.given is None:
+        masked = claim.rule is None or claim.rule.target == "MASQUERADE"
+        return "the address of the device it leaves by" if masked else "another"
+    return str(claim.given) if claim.given.first == claim.given.last else f"one of {claim.given}"
 
 
 def _doubt(claim: Claim) -> str:
@@ -173,6 +184,7 @@ def _proof_document(proof: Proof) -> dict[str, Any]:
         "rule": readable(str(claim.rule)) if claim.rule else None,
         "doubts": [readable(doubt) for doubt in claim.doubts],
         "expected": list(proof.expected),
+        "becomes": str(claim.given) if claim.given else None,
         "seen": proof.seen,
         "verdict": proof.verdict,
     }

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from natfix.packets import Fate, Names, PacketSet
+from natfix.packets import Fate, Intervals, Names, PacketSet
+from natfix.packets.given import mapped
 from natfix.packets.trace import End, Stage, Step, Trace
 from natfix.report.document import headed, readable
 from natfix.report.lines import Line, Style, shown
 from natfix.report.packets import described, names, networks, packets_document
-from natfix.ruleset import Rule
+from natfix.ruleset import Family, Rule
 
 # A pod's packet comes to thousands of kube-proxy's rules and meets a handful: so many that do not match are told by rule.
 _TOLD = 3
@@ -89,7 +90,7 @@ def _step_line(step: Step, stage: Stage) -> Line:
 def _answer(step: Step, stage: Stage) -> tuple[str, Style]:
     if not step.matched:
         return f"no: {step.refused}", "dim"
-    does = _effect(step.rule, stage)
+    does = _effect(step, stage)
     if step.unknown:
         return f"perhaps, natfix cannot evaluate {'; '.join(step.unknown)}: {does}", "warn"
     if step.missed:
@@ -115,12 +116,15 @@ _EFFECTS = {
 _STYLES: dict[str, Style] = {"DROP": "bad", "REJECT": "bad", "MASQUERADE": "bad", "SNAT": "bad", "NETMAP": "bad"}
 
 
-def _effect(rule: Rule, stage: Stage) -> str:
+def _effect(step: Step, stage: Stage) -> str:
+    rule = step.rule
     if stage.place.table.chain(rule.target) is not None:
         return f"{'on to' if rule.is_goto else 'into'} {rule.target}"
     option = rule.option("to-source", "SNAT") or rule.option("to", "NETMAP")
     if option is not None:
-        return "bound to the source it has" if option.value in _EVERYWHERE else f"the source becomes {option.value}"
+        sources = Intervals.of(part for each in step.matched for part in each.source.ranges)
+        bound = option.value in _EVERYWHERE
+        return "bound to the source it has" if bound else f"the source becomes {_named(rule, sources, stage.came.family)}"
     return _EFFECTS.get(rule.target, rule.target)
 
 
@@ -154,12 +158,21 @@ def _by(rule: Rule | None) -> str:
 def becomes(end: End, addresses: Mapping[str, str]) -> str:
     """What the source of packets becomes that meet a source NAT rule."""
     rule = end.rule
-    option = (rule.option("to-source", "SNAT") or rule.option("to", rule.target)) if rule else None
-    if option is not None:
-        return option.value
+    named = _named(rule, end.packets.source, end.packets.family) if rule else ""
+    if named:
+        return named
     device = names(end.packets.out_interface)
     # "any but docker0" is no name.
     return addresses.get(device, f"the address of {'the device it leaves by' if ' ' in device else device}")
+
+
+def _named(rule: Rule, sources: Intervals, family: Family) -> str:
+    """The addresses that *rule* names for packets from *sources*; empty where a device decides."""
+    made = mapped(rule, sources, family)
+    if made is not None:
+        return networks(made, family)
+    option = rule.option("to-source", "SNAT") or rule.option("to", rule.target)
+    return option.value if option else ""
 
 
 def trace_document(traced: Traced) -> dict[str, Any]:

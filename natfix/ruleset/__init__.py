@@ -8,7 +8,7 @@ from natfix.ruleset.options import Option
 from natfix.ruleset.parse import parse
 from natfix.ruleset.render import render
 from natfix.ruleset.rule import Counters, Rule
-from natfix.ruleset.tables import Chain, Ruleset, Table
+from natfix.ruleset.tables import Chain, Ruleset, Table, Variant
 
 __all__ = [
     "Chain",
@@ -19,6 +19,7 @@ __all__ = [
     "Rule",
     "Ruleset",
     "Table",
+    "Variant",
     "family_of",
     "has_host_bits",
     "parse",

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal, TypeAlias
 
 from natfix.errors import RulesetSyntaxError
 from natfix.ruleset.addresses import Family
 from natfix.ruleset.options import OptionError
 from natfix.ruleset.rule import Counters, Rule
 from natfix.ruleset.words import WordError
+from natfix.ruleset.written import check_addresses
+
+Variant: TypeAlias = Literal["nft", "legacy"]
+"""Which of the two implementations of iptables holds tables; one host can have both, and the kernel asks both."""
+_OTHER_HALF = "tables present"
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,7 @@ class Chain:
         places: 0-based indexes into *lines* of the chain's rules.
         lines: every line of the text the chain came from.
         source: name of that text, for errors.
+        family: of its table; None where no address is of the wrong one.
     """
 
     name: str
@@ -32,6 +39,7 @@ class Chain:
     places: Sequence[int]
     lines: Sequence[str]
     source: str
+    family: Family | None = None
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
@@ -51,6 +59,7 @@ class Chain:
         start += len(f"-A {self.name} ")
         rule = Rule(self.name, line[start:].rstrip(" "), counters, place + 1, number)
         try:
+            check_addresses(rule.options, self.family)
             return _without_inline_counters(rule)
         except (WordError, OptionError) as error:
             raise RulesetSyntaxError(
@@ -96,6 +105,7 @@ class Table:
         places: for each chain the 0-based indexes of its rules, in order.
         lines: every line of the text.
         source: name of that text, for errors.
+        variant: which iptables printed it, from the header above; None where no header tells.
     """
 
     name: str
@@ -106,6 +116,7 @@ class Table:
     places: Mapping[str, Sequence[int]] = field(repr=False)
     lines: Sequence[str] = field(repr=False)
     source: str
+    variant: Variant | None = field(default=None, kw_only=True)
     _made: dict[str, Chain] = field(default_factory=dict, repr=False, compare=False)
 
     def chain(self, name: str) -> Chain | None:
@@ -123,6 +134,7 @@ class Table:
                 places=self.places.get(name, ()),
                 lines=self.lines,
                 source=self.source,
+                family=self.family,
             )
         return made
 
@@ -147,12 +159,35 @@ class Ruleset:
         lines: the text cut at its newlines; joined by newlines they are the text again.
         tables: every block in order; a table can stand in a text more than once.
         warnings: ``# Warning`` lines, without the number sign.
+        variant: of which backend the tables are, where the text holds those of both; None for all of a text.
     """
 
     source: str
     lines: tuple[str, ...]
     tables: tuple[Table, ...]
     warnings: tuple[str, ...] = ()
+    variant: Variant | None = None
+
+    @property
+    def name(self) -> str:
+        """The source, and which half of it this is: ``dump.save (iptables-nft)``."""
+        return self.source if self.variant is None else f"{self.source} (iptables-{self.variant})"
+
+    def by_backend(self) -> tuple[Ruleset, ...]:
+        """The tables of iptables-nft and those of iptables-legacy, where the text holds both; else the ruleset itself."""
+        variants: tuple[Variant, ...] = ("nft", "legacy")
+        if not {*variants} <= {table.variant for table in self.tables}:
+            return (self,)
+        return tuple(self.half(variant) for variant in variants)
+
+    def half(self, variant: Variant | None) -> Ruleset:
+        """The tables of one backend over all lines of the text; everything for None."""
+        if variant is None:
+            return self
+        # Each program warns of what it cannot show: iptables-nft of the other half, which is here, and of tables made with nft.
+        warnings = tuple(each for each in self.warnings if variant == "nft" and _OTHER_HALF not in each)
+        tables = tuple(table for table in self.tables if table.variant == variant)
+        return replace(self, tables=tables, warnings=warnings, variant=variant)
 
     def table(self, name: str, family: Family) -> Table | None:
         """The block that iptables-restore would leave in force: the last one of that name and family."""
@@ -161,6 +196,10 @@ class Ruleset:
             if table.name == name and table.family is family:
                 found = table
         return found
+
+    def in_force(self, name: str) -> Iterator[Table]:
+        """The table *name* of each family that the text holds it for."""
+        yield from (table for family in Family if (table := self.table(name, family)) is not None)
 
     def families(self, name: str) -> Iterator[Family]:
         """The families in which the table *name* stands in the text."""

@@ -12,6 +12,7 @@ from natfix.nft import parse_nft
 from natfix.nft.opaque import WORDS
 from natfix.packets import Fate, Intervals, Names, Packet, PacketSet
 from natfix.packets.bits import Bits
+from natfix.packets.given import given
 from natfix.packets.ipset import parse_ipsets
 from natfix.packets.packetset import ANY_PORT, PROTOCOLS
 from natfix.packets.trace import THROUGH, End, follow, in_order, passed
@@ -68,9 +69,9 @@ def _seen(end: End, packet: Packet, trial: Trial) -> str | None:
         return None
     if end.fate is not Fate.SOURCE_NAT or end.rule is None:
         return str(packet.source)
-    option = end.rule.option("to-source", "SNAT")
+    named = given(end.rule, packet.source)
     own = trial.addresses.get(packet.out_interface, ())
-    return option.value if option else next((each.partition("/")[0] for each in own), _SPARE[trial.backend.family])
+    return str(named.first) if named else next((each.partition("/")[0] for each in own), _SPARE[trial.backend.family])
 
 
 def _single(packet: Packet) -> PacketSet:

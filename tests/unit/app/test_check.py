@@ -25,6 +25,7 @@ from tests.unit.app.twins import (
     NFT4,
     NFT6,
     Table,
+    both,
     nat,
 )
 
@@ -187,3 +188,33 @@ def test_a_text_is_pictured_when_somebody_asks() -> None:
     ruleset = parse(nat(BROAD).encode(), "dump.save")
     assert look_at_text(ruleset, (CLUSTER4,), CATALOGUE).tables[0].charts == ()
     assert len(look_at_text(ruleset, (CLUSTER4,), CATALOGUE, charts=True).tables[0].charts) == 1
+
+
+def test_both_backends_of_a_text_are_judged_and_stand_beside_each_other() -> None:
+    result = check_text(both(nat(BROAD), nat(CORRECTED)))
+    assert [(finding.kind.id, finding.rule.line) for finding in result.findings] == [("NAT001", 4), ("HOS004", 10)]
+    assert [(table.source, table.rules) for table in result.tables] == [("dump.save", 1), ("dump.save", 1)]
+    (note,) = result.notes
+    assert note == "dump.save holds what iptables-nft and iptables-legacy printed; the kernel asks both, and so does natfix"
+
+
+def test_containers_that_one_half_knows_count_for_the_other() -> None:
+    (finding, _) = check_text(both(nat(CORRECTED), nat("-o eth0 -j MASQUERADE"))).findings
+    assert (finding.kind.id, finding.rule.line) == ("NAT006", 10)
+
+
+def test_a_picture_of_a_half_shows_that_half_corrected() -> None:
+    ruleset = parse(both(nat(BROAD), nat("-p icmp -j LOG")).encode(), "dump.save")
+    (chart, *_) = look_at_text(ruleset, (CLUSTER4,), CATALOGUE, charts=True).tables[0].charts
+    assert chart is not None
+    assert chart.after is not None
+
+
+def test_a_table_that_comes_twice_is_judged_as_its_last_and_that_is_said() -> None:
+    result = check_text(nat(BROAD) + nat(CORRECTED))
+    assert result.findings == ()
+    (note,) = result.notes
+    assert note == (
+        "dump.save holds the table nat of IPv4 in lines 1 and 5; only the last counts, as iptables-restore would leave it:"
+        " dumps of several hosts belong in a file each"
+    )

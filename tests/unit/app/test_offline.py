@@ -5,7 +5,7 @@ from natfix.app.offline import correct_text
 from natfix.errors import UsageError
 from natfix.report.changes import ChangeResult
 from natfix.ruleset import parse, parse_network
-from tests.unit.app.twins import BROAD, BROAD6, CATALOGUE, CLUSTER4, CLUSTER6, CORRECTED, CORRECTED6, OTHER, nat
+from tests.unit.app.twins import BROAD, BROAD6, CATALOGUE, CLUSTER4, CLUSTER6, CORRECTED, CORRECTED6, OTHER, both, nat
 
 
 def correct(text: str, *clusters: Cluster) -> tuple[str, ChangeResult]:
@@ -69,3 +69,24 @@ def test_a_text_without_a_nat_table_comes_back_as_it_is_with_a_note() -> None:
 def test_an_unknown_cluster_is_asked_for() -> None:
     with pytest.raises(UsageError, match=r"no cluster CIDR is known for dump.save"):
         correct(nat(BROAD), CLUSTER6)
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_both_backends_of_a_text_are_corrected_and_the_rest_stays(ending: str) -> None:
+    text = both(nat(OTHER, BROAD), nat(BROAD, OTHER)).replace("\n", ending)
+    fixed, result = correct(text)
+    assert fixed == text.replace(BROAD, CORRECTED)
+    assert len(result.changes) == 1
+    assert correct(fixed)[1].changes == ()
+
+
+def test_a_subnet_that_one_half_knows_is_corrected_in_the_other() -> None:
+    fixed, _ = correct(both(nat(CORRECTED), nat("-s 172.7.21.0/24 -j MASQUERADE")))
+    assert fixed == both(nat(CORRECTED), nat("-s 172.7.21.0/24 ! -d 172.7.0.0/16 -j MASQUERADE"))
+
+
+def test_a_table_that_comes_twice_is_corrected_where_it_counts_and_that_is_said() -> None:
+    text = nat(BROAD) + nat(BROAD)
+    fixed, result = correct(text)
+    assert fixed == nat(BROAD) + nat(CORRECTED)
+    assert result.notes[0].startswith("dump.save holds the table nat of IPv4 in lines 1 and 5; only the last counts")

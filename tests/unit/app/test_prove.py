@@ -16,7 +16,7 @@ from natfix.host.memory.rulesets import MemoryRulesetStore
 from natfix.packets import Fate
 from natfix.report.proof import ProofResult
 from natfix.ruleset import parse
-from tests.unit.app.twins import BROAD, CATALOGUE, CLUSTER4, CLUSTER6, LEGACY4, NFT4, NFT6, nat
+from tests.unit.app.twins import BROAD, CATALOGUE, CLUSTER4, CLUSTER6, LEGACY4, NFT4, NFT6, both, nat
 
 LINKS = MemoryLinks(
     (
@@ -43,6 +43,12 @@ def test_the_rules_are_tried_as_they_are_and_as_they_would_be() -> None:
     assert [cluster.origin for cluster in found.clusters] == [CLUSTER4.origin]
 
 
+def test_a_text_with_the_line_endings_of_windows_is_loaded_without_them() -> None:
+    judge = MemoryJudge()
+    assert in_text(nat(BROAD).replace("\n", "\r\n"), judge).holds
+    assert [trial.rules.count("\r") for trial in judge.trials] == [0, 0]
+
+
 def test_a_host_that_is_right_is_tried_once() -> None:
     found = in_text(nat("-d 172.7.0.0/16 -j ACCEPT", BROAD), MemoryJudge(), variant="legacy")
     assert [(table.backend, table.corrected) for table in found.tables] == [("iptables-legacy", False)]
@@ -55,11 +61,13 @@ def test_a_kernel_that_disagrees_is_told() -> None:
     assert [proof.verdict for table in found.tables for proof in table.proofs] == ["disagrees", "agrees"]
 
 
-def test_a_named_address_is_expected_and_of_other_rules_any() -> None:
+def test_a_named_address_is_expected_and_of_a_range_any() -> None:
     found = in_text(nat("-s 172.7.21.0/24 ! -o docker0 -j SNAT --to-source 10.4.7.99"), MemoryJudge())
     assert found.tables[0].proofs[0].expected == ("10.4.7.99",)
     found = in_text(nat("-s 172.7.21.0/24 ! -o docker0 -j NETMAP --to 10.9.9.0/24"), MemoryJudge())
-    assert found.tables[0].proofs[0].expected == ()
+    assert found.tables[0].proofs[0].expected == ("10.9.9.2",)
+    (proof,) = in_text(nat("-s 172.7.21.0/24 -j SNAT --to-source 10.9.9.1-10.9.9.4"), MemoryJudge()).tables[0].proofs
+    assert (proof.expected, str(proof.claim.given), proof.verdict) == ((), "10.9.9.1-10.9.9.4", "agrees")
 
 
 def test_sets_that_nobody_told_of_are_empty_and_that_is_said() -> None:
@@ -168,3 +176,17 @@ def test_without_a_cluster_nobody_knows_which_packets_to_send() -> None:
         prove_host([MemoryRulesetStore(NFT4, nat(BROAD))], (), LINKS, CATALOGUE, judge=MemoryJudge())
     nothing = parse(b"*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n", "filter.save")
     assert prove_texts([nothing], (), CATALOGUE, judge=MemoryJudge()).tables == ()
+
+
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+def test_each_half_of_a_text_is_loaded_in_its_own_backend(variant: Variant) -> None:
+    judge = MemoryJudge()
+    found = in_text(both(nat(BROAD), nat("-s 172.7.21.0/24 -j SNAT --to-source 10.9.9.9")), judge, variant=variant)
+    assert [(table.backend, table.corrected, [proof.seen for proof in table.proofs]) for table in found.tables] == [
+        ("iptables-nft", False, ["192.0.2.1"]),
+        ("iptables-nft", True, ["172.7.21.2"]),
+        ("iptables-legacy", False, ["10.9.9.9"]),
+        ("iptables-legacy", True, ["172.7.21.2"]),
+    ]
+    assert [trial.rules.count("*nat") for trial in judge.trials] == [1, 1, 1, 1]
+    assert found.notes[0].startswith("dump.save holds what iptables-nft and iptables-legacy printed")

@@ -15,7 +15,7 @@ from natfix.packets.bits import Bits
 from natfix.packets.ipset import parse_ipsets
 from natfix.report.trace import Traced
 from natfix.ruleset import parse, parse_network
-from tests.unit.app.twins import BROAD, LEGACY4, NFT4, NFT6, nat
+from tests.unit.app.twins import BROAD, LEGACY4, NFT4, NFT6, both, nat
 from tests.unit.packets.tables import addresses
 
 DOCKER0 = Interface("docker0", "bridge", (ip_interface("172.7.21.1/24"),))
@@ -154,3 +154,13 @@ def test_a_packet_for_this_host_comes_in_and_leaves_by_nothing_that_is_known() -
 
 def test_a_packet_of_this_host_came_in_by_nothing() -> None:
     assert on_host("10.4.7.21", "172.7.22.2", local=True).packets.in_interface == Names("")
+
+
+def test_both_backends_of_a_text_are_walked() -> None:
+    traced = in_text("172.7.21.2", "172.7.22.2", text=both(nat("-d 10.0.0.0/8 -j ACCEPT"), nat(BROAD)), out_interface="eth0")
+    origins = [stage.place.origin for stage in traced.trace.stages]
+    assert origins == ["dump.save (iptables-nft)", "dump.save (iptables-legacy)"]
+    assert (fates(traced), traced.sources) == ([Fate.SOURCE_NAT], ("dump.save",))
+    assert traced.notes == (
+        "dump.save holds what iptables-nft and iptables-legacy printed; the kernel asks both, and so does natfix",
+    )

@@ -13,7 +13,22 @@ from natfix.nft import parse_nft
 from natfix.report.model import CheckResult
 from natfix.ruleset import Family, Ruleset, parse
 from tests.unit.app.test_native import listing
-from tests.unit.app.twins import BROAD, CATALOGUE, CLUSTER4, CLUSTER6, CORRECTED, DOCKER0, ETH0, LEGACY4, NFT4, NFT6, Table, nat
+from tests.unit.app.twins import (
+    BROAD,
+    BROAD6,
+    CATALOGUE,
+    CLUSTER4,
+    CLUSTER6,
+    CORRECTED,
+    DOCKER0,
+    ETH0,
+    LEGACY4,
+    NFT4,
+    NFT6,
+    Table,
+    both,
+    nat,
+)
 
 UNTRACKED = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i docker0 -j CT --notrack\nCOMMIT\n"
 MARKING = "*mangle\n:FORWARD ACCEPT [0:0]\n-A FORWARD -i docker0 -j MARK --set-xmark 0x1/0xffffffff\nCOMMIT\n"
@@ -25,7 +40,17 @@ def check_text(text: str) -> CheckResult:
 
 
 def held(backend: Backend) -> tuple[Backend, Ruleset]:
-    return backend, parse(nat(BROAD).encode(), str(backend), backend.family)
+    return backend, parse(nat(BROAD6 if backend.family is Family.IPV6 else BROAD).encode(), str(backend), backend.family)
+
+
+def test_marks_that_the_other_half_of_a_text_sets_count() -> None:
+    (finding, _) = check_text(both(MARKING + nat(CORRECTED), nat(FOR_MARKED))).findings
+    assert (finding.kind.id, [str(each) for each in finding.marked]) == (
+        "NAT006",
+        ["rule 1 of FORWARD in mangle (dump.save)"],
+    )
+    (finding, *_) = check_text(both(nat(BROAD), UNTRACKED + nat(CORRECTED))).findings
+    assert finding.shielded_by == "rule 1 of PREROUTING in raw (dump.save)"
 
 
 def test_the_tables_of_a_text_are_followed_together() -> None:

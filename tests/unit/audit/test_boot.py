@@ -52,6 +52,10 @@ def test_other_texts_other_chains_and_live_tables_freeze_nothing() -> None:
     assert list(frozen_chains(subject(CORRECTED))) == []
 
 
+def test_a_file_that_names_a_host_is_not_judged() -> None:
+    assert list(brought_back(read("iptables-nft", text(CORRECTED), {PATH: text("-s node1 -j MASQUERADE", BROAD)}))) == []
+
+
 def test_a_file_brings_back_what_is_corrected() -> None:
     (hit,) = brought_back(read("iptables-nft", text(CORRECTED), {PATH: text(BROAD)}))
     assert (hit.rule.spec, hit.table) == (BROAD, PATH)

@@ -26,7 +26,7 @@ def claimed(text: str, *clusters: str, sets: str = "") -> list[Claim]:
 def test_a_packet_between_two_hosts_is_claimed_with_its_devices() -> None:
     (claim,) = claimed(nat(BROAD))
     assert str(claim.packet) == "tcp 172.7.21.2:40000 -> 172.7.22.2:80 in docker0 out eth0"
-    assert (claim.fate, claim.source, str(claim.rule), claim.doubts) == (Fate.SOURCE_NAT, "", BROAD, ())
+    assert (claim.fate, claim.given, str(claim.rule), claim.doubts) == (Fate.SOURCE_NAT, None, BROAD, ())
 
 
 def test_each_part_that_the_rules_tell_apart_is_claimed() -> None:
@@ -41,16 +41,15 @@ def test_each_part_that_the_rules_tell_apart_is_claimed() -> None:
     ("target", "source"),
     [
         ("SNAT --to-source 10.4.7.99", "10.4.7.99"),
-        ("SNAT --to-source 10.4.7.99:1024-65535", ""),
-        ("SNAT --to-source 10.4.7.99-10.4.7.100", ""),
-        ("SNAT --to-source 10.4.7.99:80", ""),
-        ("NETMAP --to 10.9.9.0/24", ""),
-        ("MASQUERADE", ""),
+        ("SNAT --to-source 10.4.7.99:1024-65535", "10.4.7.99"),
+        ("SNAT --to-source 10.4.7.99-10.4.7.100", "10.4.7.99-10.4.7.100"),
+        ("NETMAP --to 10.9.9.0/24", "10.9.9.2"),
+        ("MASQUERADE", "None"),
     ],
 )
-def test_an_address_is_named_where_the_rule_names_one(target: str, source: str) -> None:
+def test_what_the_far_side_sees_is_named_where_the_rule_names_it(target: str, source: str) -> None:
     (claim,) = claimed(nat(f"-A POSTROUTING -s 172.7.21.0/24 ! -o docker0 -j {target}"))
-    assert (claim.fate, claim.source) == (Fate.SOURCE_NAT, source)
+    assert (claim.fate, str(claim.given)) == (Fate.SOURCE_NAT, source)
 
 
 def test_what_other_tables_do_on_the_way_counts() -> None:

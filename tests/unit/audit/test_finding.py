@@ -41,9 +41,9 @@ def test_a_device_without_an_address_is_named_instead() -> None:
     assert finding.becomes == "the address of tun0"
 
 
-def test_netmap_says_the_network_it_maps_to() -> None:
+def test_netmap_maps_the_packet_to_one_address() -> None:
     (finding,) = audit_table(subject("-s 172.7.21.0/24 -j NETMAP --to 10.4.21.0/24"), [kind()])
-    assert finding.becomes == "10.4.21.0/24"
+    assert finding.becomes == "10.4.21.2"
 
 
 def test_the_packet_goes_to_another_host_where_there_is_one() -> None:

@@ -196,6 +196,31 @@ def test_only_states_that_the_nat_table_sees_are_met() -> None:
     assert split("-m state --state ESTABLISHED", everything()) == ((), (everything(),))
 
 
+NEW = everything().having("state", frozenset({"NEW"}))
+
+
+@pytest.mark.parametrize("words", ["--ctstate NEW,DNAT", "--ctstate SNAT,NEW", "--ctdir ORIGINAL", "--ctdir original"])
+def test_what_opens_a_connection_is_new_and_of_its_original_direction(words: str) -> None:
+    assert split(f"-m conntrack {words}", NEW) == ((NEW,), ())
+
+
+def test_what_opens_a_connection_answers_nothing() -> None:
+    assert split("-m conntrack --ctdir REPLY", NEW) == ((), (NEW,))
+
+
+def test_only_a_tracked_connection_can_have_been_translated() -> None:
+    nobodys = everything().having("state", frozenset({"INVALID", "UNTRACKED"}))
+    assert split("-m conntrack --ctstate NEW,DNAT", nobodys) == ((), (nobodys,))
+    assert split("-m conntrack --ctstate RELATED,DNAT", NEW) is None
+    assert split("-m conntrack --ctstate NEW,DNAT", everything()) is None
+    assert split("-m conntrack --ctstate NEW,MYSTERY", NEW) is None
+
+
+def test_of_other_packets_nobody_can_tell_the_direction() -> None:
+    assert split("-m conntrack --ctdir ORIGINAL", everything()) is None
+    assert split("-m conntrack --ctdir SIDEWAYS", NEW) is None
+
+
 def test_devices_split_in_two() -> None:
     inside, outside = values("out_interface", split("-o eth+", everything()))
     assert [str(each) for each in inside] == ["Names(pattern='eth+', without=frozenset())"]

@@ -176,7 +176,7 @@ def test_ipv6_destinations_stand_in_brackets_before_a_port() -> None:
         (end,) = trace.ends
         assert end.packets.destination == Intervals.single(int(IPv6Address("fd00:22::9")))
         assert end.packets.destination_port == Intervals.single(port)
-    text = save("nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j DNAT --to-destination 10.0.0.1")
+    text = save("nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j DNAT --to-destination [fd00:22::9-fd00:22::a]:80")
     (end,) = follow(passed(tables(text, family=Family.IPV6), THROUGH), one).ends
     assert end.doubts
 
@@ -325,3 +325,18 @@ def test_a_connection_that_only_may_be_untracked_meets_nat_in_the_other_case() -
         (Fate.ACCEPT, True, (seen,)),
         (Fate.SOURCE_NAT, False, (seen,)),
     }
+
+
+def test_before_connections_are_looked_up_every_packet_is_invalid() -> None:
+    words = "-m conntrack --ctstate {} -j CT --notrack"
+    for state, untracked in (("NEW", False), ("INVALID", True)):
+        raw = f"raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING {words.format(state)}"
+        (end,) = traced(save(raw, DOCKER)).ends
+        assert (end.untracked, end.doubts) == (untracked, ())
+        assert end.packets.state == (frozenset({"UNTRACKED"}) if untracked else packet().state)
+
+
+def test_after_that_what_opens_a_connection_is_new() -> None:
+    mangle = "mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -m conntrack --ctstate NEW,DNAT --ctdir ORIGINAL -j DROP"
+    (end,) = traced(save(mangle, DOCKER)).ends
+    assert (end.fate, end.doubts) == (Fate.DROP, ())

@@ -108,7 +108,8 @@ def test_what_is_in_doubt_is_said() -> None:
     ("rule", "words"),
     [
         ("-A POSTROUTING -j SNAT --to-source 10.4.7.99", "sees 10.4.7.99 instead of 172.7.21.2"),
-        ("-A POSTROUTING -j NETMAP --to 10.9.9.0/24", "sees 10.9.9.0/24 instead of 172.7.21.2"),
+        ("-A POSTROUTING -j NETMAP --to 10.9.9.0/24", "sees 10.9.9.2 instead of 172.7.21.2"),
+        ("-A POSTROUTING -j NETMAP --to 10.9.9.0/24", "=> yes: the source becomes 10.9.9.2"),
         ("-A POSTROUTING -j NETMAP --to 0.0.0.0/0", "=> yes: bound to the source it has"),
         ("-A POSTROUTING -o eth+ -j MASQUERADE", "the address of eth0 instead"),
         ("-A POSTROUTING -j LOG", "=> yes: LOG"),
