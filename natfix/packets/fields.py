@@ -159,6 +159,13 @@ def _choice(name: str, modelled: frozenset[str]) -> Splitter:
     return split
 
 
+def _direction(packets: PacketSet, option: Option) -> Split | None:
+    """Packets that open a connection go in the direction in which it is opened."""
+    if not packets.state <= STATES or option.value.upper() not in {"ORIGINAL", "REPLY"}:
+        return None
+    return ((packets,), ()) if option.value.upper() == "ORIGINAL" else ((), (packets,))
+
+
 def in_known_set(packets: PacketSet, options: Sequence[Option], ipsets: IpSets) -> Split | None:
     """Split by ``-m set --match-set NAME src,dst``, where the set is known and nothing else is asked of it.
 
@@ -200,6 +207,7 @@ SPLITTERS: dict[tuple[str, str], Splitter] = {
     ("addrtype", "src-type"): _choice("source_type", ADDRESS_TYPES),
     ("addrtype", "dst-type"): _choice("destination_type", ADDRESS_TYPES),
     ("conntrack", "ctstate"): _choice("state", _TRACKED),
+    ("conntrack", "ctdir"): _direction,
     ("state", "state"): _choice("state", _TRACKED),
     ("multiport", "source-ports"): _ports("source_port"),
     ("multiport", "destination-ports"): _ports("destination_port"),

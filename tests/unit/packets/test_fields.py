@@ -204,3 +204,11 @@ def test_devices_split_in_two() -> None:
 
 def test_a_comment_matches_everything() -> None:
     assert split("-m comment --comment x", everything()) == ((everything(),), ())
+
+
+def test_what_opens_a_connection_goes_in_its_direction() -> None:
+    whole = everything()
+    assert split("-m conntrack --ctdir ORIGINAL", whole) == ((whole,), ())
+    assert split("-m conntrack --ctdir REPLY", whole) == ((), (whole,))
+    assert split("-m conntrack --ctdir ORIGINAL", whole.having("state", frozenset({"UNTRACKED"}))) is None
+    assert split("-m conntrack --ctdir OTHER", whole) is None
