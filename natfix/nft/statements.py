@@ -26,7 +26,7 @@ _PASSING: Final = frozenset({"counter", "log", "comment", "ct helper", "ct timeo
 # Those that change as little, after which it goes on or not: nf_tables_core.c calls that NFT_BREAK.
 _STOPPING: Final = frozenset({"limit", "quota", "set", "map", "meter", "ct count", "ct expectation", "flow", "dup", "reset"})
 # What nobody asks for who decides about addresses, and what a statement may set.
-_HARMLESS_META: Final = frozenset({"priority", "nftrace", "secmark", "rtclassid"})
+_HARMLESS_META: Final = frozenset({"priority", "nftrace", "pkttype", "secmark"})
 _HARMLESS_FIELDS: Final = frozenset({"dscp", "ecn", "ttl", "hoplimit", "flowlabel"})
 _EVERYWHERE: Final = {Family.IPV4: "0.0.0.0/0", Family.IPV6: "::/0"}
 _FAMILIES: Final = {"ip": Family.IPV4, "ip6": Family.IPV6}

@@ -184,7 +184,7 @@ def test_what_is_set_beside_is_no_target(key: Any, value: Any, said: tuple[str, 
     assert words(mangled(value, key)) == said
 
 
-@pytest.mark.parametrize("key", [SADDR, {"meta": {"key": "pkttype"}}, {"x": {}}])
+@pytest.mark.parametrize("key", [SADDR, {"meta": {"key": "broute"}}, {"x": {}}])
 def test_what_else_is_set_is_a_target_that_nobody_can_evaluate(key: Any) -> None:  # noqa: ANN401
     (way,) = mangled(1, key)
     assert way.does.startswith("-j nft:")
