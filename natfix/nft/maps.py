@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from natfix.nft.matches import Alternatives, Matches, unknown
+from natfix.nft.overlap import overlapping
 from natfix.nft.sets import UnknownError, bare_element
 
 _EVERYTHING_ELSE = "*"
@@ -38,10 +39,11 @@ def given(mapping: Mapping[str, Any], matches: Matches, words: str) -> tuple[Giv
         return tuple(Given(unknown(words), value) for value in (*held, None))
     elements: Sequence[Any] = matches.named[data[1:]] if isinstance(data, str) else data["set"]
     keys = [bare_element(key) for key, _ in elements]
+    mixed = overlapping(keys)
     found = []
     for key, (_, value) in zip(keys, elements, strict=True):
         try:
-            tests = _meeting(key, keys, mapping["key"], matches)
+            tests = (unknown(words),) if key in mixed else _meeting(key, keys, mapping["key"], matches)
         except UnknownError:
             tests = (unknown(words),)
         found += [Given(test, value) for test in tests]

@@ -47,3 +47,14 @@ def test_a_key_that_has_no_words_is_known_to_nobody() -> None:
         Given("-m conntrack --ctstate NEW", 2),
         Given(unknown("map"), 3),
     )
+
+
+def test_of_keys_that_share_a_packet_nobody_knows_which_is_first() -> None:
+    pair = {"concat": [SADDR, OIFNAME]}
+    wide = {"concat": [{"prefix": {"addr": "10.0.0.0", "len": 8}}, "a"]}
+    elements = [[wide, 1], [{"concat": ["10.0.0.1", "a"]}, 2], [{"concat": ["10.0.0.1", "b"]}, 3]]
+    assert gives(pair, {"set": elements}) == (
+        Given(unknown("map"), 1),
+        Given(unknown("map"), 2),
+        Given("-m set --match-set t/p#1.1 src,dst", 3),
+    )
