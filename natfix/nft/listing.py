@@ -13,7 +13,7 @@ from natfix.nft import opaque
 from natfix.nft.chains import laid_out
 from natfix.nft.expressions import steps_of
 from natfix.nft.matches import Matches
-from natfix.nft.rule import NftChain, NftRule
+from natfix.nft.rule import NftChain, NftRule, chain_name
 from natfix.nft.sets import filled_sets
 from natfix.nft.spelling import spelled
 from natfix.packets.ipset import IpSet
@@ -188,11 +188,12 @@ def _tables(objects: Sequence[Mapping[str, Any]]) -> list[_NftTable]:
         if table is None:
             continue
         if kind == "chain":
-            table.chains[value["name"]] = value
+            name = chain_name(value["name"])
+            table.chains[name] = {**value, "name": name}
         elif kind in {"set", "map"}:
             table.sets[value["name"]] = value.get("elem", ())
         elif kind == "rule":
-            table.rules.setdefault(value["chain"], []).append(value)
+            table.rules.setdefault(chain_name(value["chain"]), []).append(value)
     return list(found.values())
 
 

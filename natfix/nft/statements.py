@@ -9,6 +9,7 @@ from typing import Any, Final
 from natfix.nft.maps import Given, given
 from natfix.nft.marks import mark_change
 from natfix.nft.matches import Matches, unknown
+from natfix.nft.rule import chain_name
 from natfix.nft.sets import UnknownError, key_of, text_of
 from natfix.nft.spelling import statement
 from natfix.nft.step import EVERYBODY, NOBODY, How, Step, Way
@@ -44,7 +45,7 @@ def verdict(one: Mapping[str, Any]) -> Way | None:
         target = value["target"]
         if not isinstance(target, str) or target.split() != [target]:
             raise ValueError(target)
-        return Way(does=f"-{kind[0]} {target}", how=How.CALL if kind == "jump" else How.LEAVE)
+        return Way(does=f"-{kind[0]} {chain_name(target)}", how=How.CALL if kind == "jump" else How.LEAVE)
     return _VERDICTS.get(kind)
 
 

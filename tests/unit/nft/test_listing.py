@@ -229,6 +229,18 @@ def test_what_is_for_the_other_family_is_not_there() -> None:
     assert translated(six, family="inet", of=IPV6) == ["! -s fd00::1 -j ACCEPT"]
 
 
+def test_a_chain_that_is_called_as_a_target_of_iptables_is_another_thing() -> None:
+    place = {"family": "ip", "table": "t", "chain": "MASQUERADE"}
+    found = listing(
+        [{"jump": {"target": "MASQUERADE"}}], chain=[{"name": "MASQUERADE"}], rule=[{**place, "expr": [{"masquerade": None}]}]
+    )
+    (base,) = found.of(IPV4, "POSTROUTING")
+    assert words(base) == ["-j chain:MASQUERADE"]
+    assert words(base, "chain:MASQUERADE") == ["-j MASQUERADE"]
+    (named,) = listing(base={"name": "LOG"}).of(IPV4, "POSTROUTING")
+    assert named.hooked.chain("POSTROUTING") is not None
+
+
 def test_verdict_maps() -> None:
     iifname = {"meta": {"key": "iifname"}}
     jump = {"jump": {"target": "other"}}
