@@ -19,6 +19,10 @@ IN_CI = os.environ.get("CI") == "true"
 NETWORK = ("ip", "iptables-nft", "iptables-legacy", "nft", "unshare", "nsenter")
 TOOLS = {"kernel": NETWORK, "machine": (*NETWORK, "dockerd", "docker", "busybox")}
 
+# Wheels are fetched in several tests, and a registry that is away for a moment is no failure either.
+os.environ.setdefault("PIP_RETRIES", "10")
+os.environ.setdefault("PIP_DEFAULT_TIMEOUT", "60")
+
 # A slow machine is no failure. In CI the same examples run each time; elsewhere new ones are tried.
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.register_profile("default", deadline=None)

@@ -150,7 +150,7 @@ def play(commands: list[str]) -> list[str]:
         check=False,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
     )
     before, *outputs = done.stdout.split(f"{_MARK}\n")
     assert len(outputs) == len(commands), f"the host could not be made: {before}{done.stderr}"

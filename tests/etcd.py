@@ -203,14 +203,14 @@ class Etcd:
 
     def ctl(self, *words: str, data: str = "") -> str:
         """Run etcdctl on the v3 store; what it prints, or an AssertionError with its complaint."""
-        flags = ["--endpoints", self.url]
+        flags = ["--endpoints", self.url, "--dial-timeout", "30s", "--command-timeout", "50s"]
         if self.tls:
             flags += ["--cacert", str(self.tls.ca), "--cert", str(self.tls.certificate), "--key", str(self.tls.key)]
         return self._etcdctl("3", [*flags, *words], data)
 
     def ctl_v2(self, *words: str) -> str:
         """Run etcdctl on the v2 store, as the flannel of 2019 did."""
-        flags = ["--endpoints", self.url]
+        flags = ["--endpoints", self.url, "--timeout", "30s", "--total-timeout", "50s"]
         if self.tls:
             flags += ["--ca-file", str(self.tls.ca), "--cert-file", str(self.tls.certificate), "--key-file", str(self.tls.key)]
         return self._etcdctl("2", [*flags, *words], "")

@@ -202,6 +202,7 @@ def look_at_store(  # noqa: PLR0913  (as judged, which says why)
         _facts(facts, *network),
         ipsets=others.ipsets,
         before=others.way.before(table, ruleset.source),
+        around=others.way.own,
     )
     return judged(ruleset, subject, clusters, catalogue, live=True, guard=guard_of(guards, family))
 

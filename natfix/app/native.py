@@ -15,7 +15,7 @@ from natfix.audit.native import for_native
 from natfix.nft import BaseChain, NftRuleset
 from natfix.packets.trace import Place
 from natfix.report.model import CheckResult
-from natfix.ruleset import Family, Ruleset
+from natfix.ruleset import Family, Ruleset, Table
 
 
 def look_at_nft_text(
@@ -35,6 +35,7 @@ def look_at_native(  # noqa: PLR0913  (all but the first three by name)
     network: tuple[Sequence[Interface], Sequence[Route]] | None = None,
     guards: Sequence[Guard] = (),
     places: Sequence[Place] = (),
+    beside: Sequence[Table] = (),
 ) -> list[Looked]:
     """Audit every chain for source NAT of nft's own, but for natfix's guard.
 
@@ -45,12 +46,14 @@ def look_at_native(  # noqa: PLR0913  (all but the first three by name)
         network: the host's interfaces and routes; None for a text.
         guards: what is in force before the tables.
         places: as natfix.app.way.Way has them; without, each chain is judged by itself.
+        beside: the nat tables of iptables on the same host, which name container subnets too.
     """
     rules = for_native(catalogue)
     looked = []
-    for base in _bases(nft, {cluster.family for cluster in clusters} or set(Family)):
+    bases = list(_bases(nft, {cluster.family for cluster in clusters} or set(Family)))
+    for base, judging in zip(bases, _subjects(bases, clusters, network, beside), strict=True):
         family = base.table.family
-        subject = replace(_subject(base, clusters, network), before=before(places, base.place))
+        subject = replace(judging, before=before(places, base.place))
         source = f"{base.origin} (nft)" if network is not None else f"{nft.source}, {base.origin}"
         ruleset = Ruleset(source, (), (subject.table,))
         guard = guard_of(guards, family)
@@ -65,7 +68,7 @@ def native_subjects(
     network: tuple[Sequence[Interface], Sequence[Route]] | None = None,
 ) -> list[Subject]:
     """Every chain for source NAT of one family with what decides about it, as look_at_native audits it."""
-    return [_subject(base, clusters, network) for base in _bases(nft, [family])]
+    return list(_subjects(list(_bases(nft, [family])), clusters, network))
 
 
 def _bases(nft: NftRuleset, families: Iterable[Family]) -> Iterator[BaseChain]:
@@ -74,8 +77,15 @@ def _bases(nft: NftRuleset, families: Iterable[Family]) -> Iterator[BaseChain]:
         yield from (base for base in nft.of(family, "POSTROUTING") if base.origin.rpartition(" ")[2] != TABLE)
 
 
-def _subject(
-    base: BaseChain, clusters: Sequence[Cluster], network: tuple[Sequence[Interface], Sequence[Route]] | None
-) -> Subject:
-    bridges, devices, cluster = surroundings_of(base.table.family, clusters, network)
-    return Subject(base.hooked, cluster, bridges, devices, ipsets=base.ipsets, native=True)
+def _subjects(
+    bases: Sequence[BaseChain],
+    clusters: Sequence[Cluster],
+    network: tuple[Sequence[Interface], Sequence[Route]] | None,
+    beside: Sequence[Table] = (),
+) -> Iterator[Subject]:
+    """Each chain with what decides about it, beside all the others."""
+    hooked = [base.hooked for base in bases]
+    for number, base in enumerate(bases):
+        bridges, devices, cluster = surroundings_of(base.table.family, clusters, network)
+        around = (*hooked[:number], *hooked[number + 1 :], *beside)
+        yield Subject(hooked[number], cluster, bridges, devices, ipsets=base.ipsets, around=around, native=True)

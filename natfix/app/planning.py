@@ -13,7 +13,7 @@ from natfix.app.ports import RulesetStore
 from natfix.app.record import journeys
 from natfix.app.retention import KEPT
 from natfix.app.undone import Undone, reminder, undone_of
-from natfix.app.way import Way
+from natfix.app.way import Beside, Way
 from natfix.audit import AuditRule, Finding, Subject, faults
 from natfix.audit.boot import LIVE_CHAINS
 from natfix.audit.guard import Guard, table_name
@@ -169,7 +169,8 @@ def plan_change(machine: Machine, wishes: Wishes) -> Planned:
     files, notes = _plan_files(machine, tables, wishes) if wishes.persist else ((), ())
     kept = tuple(file for file in files if file.path not in undone.files)
     left = tuple(_left_alone(undone, looked, files))
-    native = _look_at_native(machine, wishes, nft, guards, way)
+    beside = Beside(tables=[each.subject.table for each in looked], way=way or Way())
+    native = _look_at_native(machine, wishes, nft, guards, beside)
     planned = Planned(tables, kept, (*notes, *left, *unread), left=bool(left), native=native)
     _refuse_guess(planned)
     return planned
@@ -186,16 +187,24 @@ def _native(machine: Machine, notes: list[str]) -> NftRuleset | None:
 
 
 def _look_at_native(
-    machine: Machine, wishes: Wishes, nft: NftRuleset | None, guards: Sequence[Guard], way: Way | None
+    machine: Machine, wishes: Wishes, nft: NftRuleset | None, guards: Sequence[Guard], others: Beside
 ) -> tuple[Looked, ...]:
     """Look at nft's own tables: what hides addresses there is told, so that nobody takes a host for right that is not."""
     if nft is None:
         return ()
     from natfix.app.native import look_at_native  # noqa: PLC0415
 
-    network, places = (machine.links.interfaces(), machine.links.routes()), way.places if way is not None else ()
-    rules = faults(wishes.catalogue)
-    return tuple(look_at_native(nft, wishes.clusters, rules, network=network, guards=guards, places=places))
+    network = (machine.links.interfaces(), machine.links.routes())
+    found = look_at_native(
+        nft,
+        wishes.clusters,
+        faults(wishes.catalogue),
+        network=network,
+        guards=guards,
+        places=others.way.places,
+        beside=others.tables,
+    )
+    return tuple(found)
 
 
 def _refuse_unknown(looked: Iterable[Looked]) -> None:

@@ -207,6 +207,7 @@ def _packets(wanted: Asked, interfaces: Sequence[Interface], routes: Sequence[Ro
         source_port=_ports(wanted.source_port, _FIRST_PORT if single and protocol in PORTED else None),
         destination_port=_ports(wanted.destination_port, 80 if single and protocol in PORTED else None),
         mark=Bits(wanted.mark),
+        connmark=Bits(),
         source_type=_type(wanted.source, own),
         destination_type=ends,
         state=frozenset({"NEW"}),

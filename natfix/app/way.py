@@ -27,10 +27,12 @@ class Way(NamedTuple):
     Attributes:
         rulesets: raw and mangle of each backend.
         places: the chains of all tables, nft's own included, that change packets, in the order in which the kernel asks them.
+        own: tables of nft's own for source NAT.
     """
 
     rulesets: Mapping[Backend, Ruleset] = _NOTHING
     places: tuple[Place, ...] = ()
+    own: tuple[Table, ...] = ()
 
     @classmethod
     def of(cls, read: Sequence[tuple[Backend, Ruleset]], filters: Filters, nft: NftRuleset | None = None) -> Self:
@@ -53,9 +55,13 @@ class Way(NamedTuple):
         if not own and not any(ruleset.tables for ruleset in rulesets.values()):
             return cls(rulesets)
         from natfix.audit.arrival import places_of  # noqa: PLC0415  (as most hosts are, it ends above)
+        from natfix.audit.guard import TABLE  # noqa: PLC0415
 
         tables = [(str(backend), table) for backend, ruleset in (*rulesets.items(), *read) for table in ruleset.tables]
-        return cls(rulesets, places_of(tables, own))
+        sources = (each for family in families if nft is not None for each in nft.of(family, HOOK))
+        # The guard names the whole cluster, and no subnet of this host.
+        named = tuple(each.hooked for each in sources if not each.origin.endswith(f" {TABLE}"))
+        return cls(rulesets, places_of(tables, own), named)
 
     def before(self, table: Table, source: str) -> tuple[Place, ...]:
         """What the kernel asks before POSTROUTING of *table*, a nat table of iptables that *source* names."""

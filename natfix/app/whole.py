@@ -80,7 +80,8 @@ def look_at_whole(host: WholeHost, catalogue: Sequence[AuditRule], *, charts: bo
         from natfix.app.native import look_at_native  # noqa: PLC0415  (few hosts have such tables)
 
         network = (host.links.interfaces(), host.links.routes())
-        looked += look_at_native(nft, found, catalogue, network=network, guards=host.guards, places=way.places)
+        nat = [each.subject.table for each in looked]
+        looked += look_at_native(nft, found, catalogue, network=network, guards=host.guards, places=way.places, beside=nat)
     return put_together(looked, charts=charts, notes=notes)
 
 

@@ -16,16 +16,16 @@ from typing import Final
 
 from natfix.audit.guard import TABLE
 from natfix.audit.subject import BEFORE_NAT, HOOK, Locality, Subject
-from natfix.packets import SOURCE_NAT_TARGETS, Fate, Names, PacketSet
+from natfix.packets import Fate, Names, PacketSet
 from natfix.packets.names import EVERY_NAME
-from natfix.packets.target import ends_tracking
-from natfix.packets.trace import RESTORED, THROUGH, End, Place, Standing, follow, in_order, passed
+from natfix.packets.target import PASSING_TARGETS, ends_tracking
+from natfix.packets.trace import THROUGH, End, Place, Standing, follow, in_order, passed
 from natfix.ruleset import Table
 
 _WAY: Final = (*BEFORE_NAT, ("nat", HOOK))
-_DOING: Final = SOURCE_NAT_TARGETS | {"MARK", "CONNMARK", "NOTRACK", "CT"}
-# Of which a line of raw or mangle must have one to be such a rule; lines of other rules are not even cut into words.
-_MARKING: Final = (" -j MARK ", " -j CONNMARK ", " -j NOTRACK", " -j CT ")
+# What leaves packets as they are, or only lets them pass or not, or gives them another destination.
+_NOT_DOING: Final = PASSING_TARGETS - {"CT", "SET"} | {"ACCEPT", "DROP", "REJECT", "RETURN", "DNAT", "REDIRECT", "QUEUE"}
+_TARGET: Final = " -j "
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,18 @@ def _redirects(place: Place) -> bool:
 def _does_something(place: Place) -> bool:
     table = place.table
     written = (table.lines[line] for found in table.places.values() for line in found)
-    if table.places and table.name != "nat" and not any(word in line for line in written for word in _MARKING):
+    # Lines of most rules are not even cut into words.
+    if table.places and table.name != "nat" and not any(_may_do_something(line, table) for line in written):
         return False
-    return any(rule.target in _DOING for chain in table.reached_from(place.chain) for rule in chain.rules)
+    rules = (rule for chain in table.reached_from(place.chain) for rule in chain.rules)
+    return any(rule.target not in _NOT_DOING and table.chain(rule.target) is None for rule in rules)
+
+
+def _may_do_something(line: str, table: Table) -> bool:
+    before, _, after = line.rpartition(_TARGET)
+    target = after.rstrip().partition(" ")[0]
+    # The words may stand in a comment.
+    return _TARGET in before or (target not in _NOT_DOING and target not in table.declared)
 
 
 def before(places: Sequence[Place], own: Place) -> tuple[Place, ...]:
@@ -117,7 +126,8 @@ def _followed(subject: Subject, packets: PacketSet, locality: Locality) -> Itera
 
 
 def _arrival(end: End, coming: PacketSet, subject: Subject, locality: Locality) -> Arrival:
-    marked = end.changed if end.packets.mark != coming.mark and RESTORED not in end.doubts else ()
+    is_marked = (end.packets.mark, end.packets.connmark) != (coming.mark, coming.connmark)
+    marked = end.changed if is_marked else ()
     doubts = end.doubts
     came = end.packets.in_interface
     if not locality.bridge and came is not None and not came.pattern.endswith("+"):

@@ -117,6 +117,7 @@ def coming_in(subject: Subject, locality: Locality) -> PacketSet | None:
         destination=locality.addresses,
         out_interface=Names(locality.bridge),
         mark=Bits(),
+        connmark=Bits(),
         source_type=frozenset({"UNICAST"}),
         destination_type=frozenset({"UNICAST"}),
         state=frozenset({"NEW"}),

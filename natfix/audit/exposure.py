@@ -95,5 +95,5 @@ class _Found:
 
 
 def _as_sent(outcome: Outcome) -> Outcome:
-    """The outcome of the same packets, with no mark yet."""
-    return replace(outcome, packets=outcome.packets.having("mark", Bits()))
+    """The outcome of the same packets, with no mark yet, nor one of their connection."""
+    return replace(outcome, packets=outcome.packets.having("mark", Bits()).having("connmark", Bits()))

@@ -8,7 +8,7 @@ pkg/proxy/util/localdetector.go, of 1.4 to 1.33.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Final, NamedTuple
@@ -16,8 +16,9 @@ from typing import Final, NamedTuple
 from natfix.audit.hidden import once
 from natfix.audit.hit import Hit
 from natfix.audit.reach import every_packet
-from natfix.audit.subject import Subject
-from natfix.packets import Intervals, Names
+from natfix.audit.subject import Locality, Subject
+from natfix.packets import Fate, Names, PacketSet, walk
+from natfix.packets.bits import Bits
 from natfix.packets.match import match
 from natfix.ruleset import Network, Rule, Table
 
@@ -26,22 +27,24 @@ class _Mode(NamedTuple):
     """How kube-proxy writes its rules.
 
     Attributes:
-        masquerading: the chain that rewrites what is marked.
-        marking: the chain that marks.
+        hook: the chain that packets of pods come to first.
+        entry: the chain that it calls for what may be sent to a service.
         services: what the names of the chains begin with in which services' own addresses stand.
         comment: what is in the comment of a rule for such an address; others are for addresses that the world calls.
+        marking: the chain that marks.
     """
 
-    masquerading: str
-    marking: str
+    hook: str
+    entry: str
     services: tuple[str, ...]
-    comment: str = ""
+    comment: str
+    marking: str
 
 
 _MODES: Final = (
     # Before 1.22, and with IPVS, all services are told apart in one chain; since then each has its own.
-    _Mode("KUBE-POSTROUTING", "KUBE-MARK-MASQ", ("KUBE-SERVICES", "KUBE-SVC-", "KUBE-SVL-"), "cluster ip"),
-    _Mode("masquerading", "mark-for-masquerade", ("service-", "local-")),
+    _Mode("PREROUTING", "KUBE-SERVICES", ("KUBE-SERVICES", "KUBE-SVC-", "KUBE-SVL-"), "cluster ip", "KUBE-MARK-MASQ"),
+    _Mode("nat-prerouting", "services", ("service-", "local-"), "", "mark-for-masquerade"),
 )
 _EXCEPTIONS: Final = {"source": "{}", "in-interface": "what comes in by {}"}
 # One setting makes the rules of all services, so that a few of them tell what the others say: a host can have 10,000.
@@ -84,30 +87,62 @@ def all_service_calls_hidden(subject: Subject) -> Iterator[Hit]:
 
 @once
 def _marked(subject: Subject) -> Iterator[_Marked]:
-    reached = {chain.name for chain in subject.chains}
-    for rule in (each for mode in _MODES if mode.masquerading in reached for each in _for_services(subject.table, mode)):
-        if _unknown(subject, subject.local_addresses, "", rule) is None:
-            continue
-        exceptions = [option for option in rule.options if option.name in _EXCEPTIONS]
-        by_device = any(option.name == "in-interface" for option in exceptions)
-        met = {
-            locality: unknown
-            for locality in subject.localities
-            # Where nobody told the bridge, an exception for a device may be the right one.
-            if (locality.bridge or not by_device)
-            and (unknown := _unknown(subject, locality.addresses, locality.bridge, rule)) is not None
-        }
-        if met:
-            pods = tuple(network for locality in met for network in locality.networks)
-            spared = " ".join(_EXCEPTIONS[option.name].format(option.value) for option in exceptions)
-            yield _Marked(rule, pods, not any(met.values()), spared)
+    everybody = replace(_calls(subject), source=subject.local_addresses)
+    for mode in _MODES if subject.localities else ():
+        # Most spare all pods, so that nobody need be asked one by one.
+        rules = _for_services(subject.table, mode) if _is_entered(subject.table, mode) else ()
+        marking = [rule for rule in rules if match(rule, everybody, ipsets=subject.ipsets).inside]
+        pods = _exposed(subject, mode) if marking else {}
+        yield from (met for rule in marking if (met := _met(subject, rule, pods)) is not None)
 
 
-def _unknown(subject: Subject, sources: Intervals, bridge: str, rule: Rule) -> tuple[str, ...] | None:
-    """What of *rule* nobody can tell of packets from *sources* that come in by *bridge*; None when it meets none of them."""
-    packets = replace(every_packet(subject), source=sources, in_interface=Names(bridge) if bridge else None)
-    matched = match(rule, packets, ipsets=subject.ipsets)
-    return matched.unknown if matched.inside else None
+def _is_entered(table: Table, mode: _Mode) -> bool:
+    hook = table.chain(mode.hook)
+    return hook is not None and any(rule.target == mode.entry for rule in hook.rules)
+
+
+def _exposed(subject: Subject, mode: _Mode) -> dict[Locality, bool]:
+    """Whose packets are rewritten once they have kube-proxy's mark, and whether surely."""
+    from natfix.audit.arrival import arrivals  # noqa: PLC0415  (start-up time: on most hosts nothing comes to this)
+
+    found = {}
+    for locality in subject.localities:
+        packets = subject.protected(locality)
+        marks = {each.change.of(packets.mark) for each in walk(subject.table, mode.marking, packets)} if packets else set()
+        marked = [packets.having("mark", mark) for mark in marks if mark != packets.mark] if packets else []
+        come = [each for calls in marked for each in arrivals(subject, calls, locality) if each.lost is None]
+        sent = [outcome for each in come for outcome in subject.sent(each.packets)]
+        if any(each.fate is Fate.SOURCE_NAT for each in sent):
+            found[locality] = all(each.certain for each in sent) and not any(each.doubts for each in come)
+    return found
+
+
+def _met(subject: Subject, rule: Rule, pods: Mapping[Locality, bool]) -> _Marked | None:
+    """Whom of *pods* a rule marks; None when that is nobody."""
+    exceptions = [option for option in rule.options if option.name in _EXCEPTIONS]
+    by_device = any(option.name == "in-interface" for option in exceptions)
+    met = {}
+    for locality, surely in pods.items():
+        device = Names(locality.bridge) if locality.bridge else None
+        calls = replace(_calls(subject), source=locality.addresses, in_interface=device)
+        matched = match(rule, calls, ipsets=subject.ipsets)
+        # Where nobody told the bridge, an exception for a device may be the right one.
+        if matched.inside and (device or not by_device):
+            met[locality] = surely and not matched.unknown
+    networks = tuple(network for locality in met for network in locality.networks)
+    spared = " ".join(_EXCEPTIONS[option.name].format(option.value) for option in exceptions)
+    return _Marked(rule, networks, all(met.values()), spared) if met else None
+
+
+def _calls(subject: Subject) -> PacketSet:
+    """What somebody else than this host sends to open a connection, with no mark."""
+    return replace(
+        every_packet(subject),
+        mark=Bits(),
+        connmark=Bits(),
+        source_type=frozenset({"UNICAST"}),
+        state=frozenset({"NEW"}),
+    )
 
 
 def _for_services(table: Table, mode: _Mode) -> Iterator[Rule]:

@@ -58,6 +58,7 @@ class Subject:
         dumped: whether *table* and *filtering* are all that a text holds; of a live host only what matters is read.
         ipsets: the host's sets by their names, as far as they are known.
         before: the chains of other tables that change packets before this table's POSTROUTING is asked, in the kernel's order.
+        around: tables of nft's own for source NAT on the same host; of one of these all the others, whosever they are.
         native: whether the table is one of nft's own, put into the words of iptables; its rules know the device packets came
             in by, which POSTROUTING of iptables does not on every kernel.
         made: what analyses have worked out already, for each other.
@@ -74,6 +75,7 @@ class Subject:
     dumped: bool = False
     ipsets: IpSets = field(default_factory=dict)
     before: tuple[Place, ...] = ()
+    around: tuple[Table, ...] = ()
     native: bool = False
     made: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -104,10 +106,12 @@ class Subject:
 
     @cached_property
     def localities(self) -> tuple[Locality, ...]:
-        """The container subnets of this host: what its bridges say, then what its rules say."""
+        """The container subnets of this host: what its bridges say, then what its rules say, then those of other tables."""
         found: dict[str, list[Network]] = {}
         covered = Intervals()
-        for bridge, network in (*self._from_bridges(), *self._from_rules()):
+        others = (table for table in (*self.beside, *self.around) if table.family is self.family)
+        elsewhere = (rule for table in others for chain in table.reached_from(HOOK) for rule in chain.rules)
+        for bridge, network in (*self._from_bridges(), *self._from_rules(self.rules), *self._from_rules(elsewhere)):
             addresses = Intervals.networks([network])
             if not addresses <= covered:
                 covered |= addresses
@@ -137,6 +141,7 @@ class Subject:
             destination=destination,
             out_interface=out_interface,
             mark=Bits(),
+            connmark=Bits(),
             source_type=frozenset({"UNICAST"}),
             destination_type=frozenset({"UNICAST"}),
             state=frozenset({"NEW"}),
@@ -174,10 +179,10 @@ class Subject:
                 if self._may_hang_on(bridge, network):
                     yield bridge, network
 
-    def _from_rules(self) -> Iterator[tuple[str, Network]]:
-        """Sources named in the rules; those that name their bridge first, then the widest first."""
+    def _from_rules(self, rules: Iterable[Rule]) -> Iterator[tuple[str, Network]]:
+        """Sources named in *rules*; those that name their bridge first, then the widest first."""
         named: list[tuple[str, Network]] = []
-        for rule in self.rules:
+        for rule in rules:
             bridge = bridge_of(rule)
             if not self.is_stale(rule):
                 named += [(bridge, each) for each in self.sources_of(rule) if self._may_hang_on(bridge, each)]

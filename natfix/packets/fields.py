@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from natfix.packets.bits import ALL_BITS
+from natfix.packets.bits import ALL_BITS, Bits
 from natfix.packets.intervals import Intervals
 from natfix.packets.names import Names
 from natfix.packets.packetset import ADDRESS_TYPES, PORTED, PROTOCOLS, STATES, PacketSet
@@ -128,17 +128,26 @@ def _port_range(text: str) -> tuple[int, int]:
     return int(first or 0), int(last or 65535) if colon else int(first)
 
 
-def _mark(packets: PacketSet, option: Option) -> Split | None:
-    try:
-        value, mask = parse_mark(option.value)
-    except ValueError:
-        return None
-    inside = packets.mark.within(value, mask)
-    pieces = packets.mark.excluding(value, mask)
-    return (
-        (packets.having("mark", inside),) if inside is not None else (),
-        tuple(packets.having("mark", piece) for piece in pieces),
-    )
+def _marks(name: str) -> Splitter:
+    def split(packets: PacketSet, option: Option) -> Split | None:
+        try:
+            value, mask = parse_mark(option.value)
+        except ValueError:
+            return None
+        has: Bits = getattr(packets, name)
+        inside = has.within(value, mask)
+        pieces = has.excluding(value, mask)
+        return (
+            (packets.having(name, inside),) if inside is not None else (),
+            tuple(packets.having(name, piece) for piece in pieces),
+        )
+
+    return split
+
+
+def _connmark(packets: PacketSet, option: Option) -> Split | None:
+    """Split by the mark of the connection; where none is tracked the match fails, negated or not."""
+    return None if "UNTRACKED" in packets.state else _CONNMARK(packets, option)
 
 
 def parse_mark(text: str) -> tuple[int, int]:
@@ -191,6 +200,7 @@ def _everything(packets: PacketSet, _: Option) -> Split:
     return (packets,), ()
 
 
+_CONNMARK = _marks("connmark")
 _LOOP_BACK = frozenset({"KUBE-LOOP-BACK", "KUBE-6-LOOP-BACK"})
 _PORTED = Intervals.of((number, number) for number in PORTED)
 _WITH_PORTS = ("tcp", "udp", "sctp", "dccp", "udplite")
@@ -203,7 +213,8 @@ SPLITTERS: dict[tuple[str, str], Splitter] = {
     ("", "protocol"): _protocol,
     ("iprange", "src-range"): _range("source"),
     ("iprange", "dst-range"): _range("destination"),
-    ("mark", "mark"): _mark,
+    ("mark", "mark"): _marks("mark"),
+    ("connmark", "mark"): _connmark,
     ("addrtype", "src-type"): _choice("source_type", ADDRESS_TYPES),
     ("addrtype", "dst-type"): _choice("destination_type", ADDRESS_TYPES),
     ("conntrack", "ctstate"): _choice("state", _TRACKED),

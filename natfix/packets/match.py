@@ -17,7 +17,7 @@ from natfix.ruleset.rule import REMEMBERED, said
 
 # Matches that test nothing but what their options say.
 _MODELLED = frozenset(
-    {"tcp", "udp", "sctp", "dccp", "udplite", "icmp", "icmp6", "icmpv6", "comment", "multiport", "mark", "addrtype",
+    {"tcp", "udp", "sctp", "dccp", "udplite", "icmp", "icmp6", "icmpv6", "comment", "multiport", "mark", "connmark", "addrtype",
      "conntrack", "state", "iprange"}
 )  # fmt: skip
 # Options that change what the other options of their match mean.

@@ -30,7 +30,7 @@ class Outcome:
             rule when the policy decided.
         rule: the rule that decided; None for the policy.
         unknown: words on the way that natfix cannot evaluate; with any, the outcome is possible, not certain.
-        change: what became of their marks; None when nobody knows.
+        change: what became of their marks.
     """
 
     packets: PacketSet
@@ -38,7 +38,7 @@ class Outcome:
     path: tuple[Rule, ...]
     rule: Rule | None
     unknown: tuple[str, ...] = ()
-    change: Change | None = Change()  # noqa: RUF009  (frozen)
+    change: Change = Change()  # noqa: RUF009  (frozen)
 
     @property
     def certain(self) -> bool:

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 from operator import attrgetter
 from typing import Any, TypeAlias
 
-from natfix.packets.bits import Bits
+from natfix.packets.bits import UNKNOWN, Bits
 from natfix.packets.intervals import Intervals
 from natfix.packets.names import Names
 from natfix.ruleset import Family
@@ -62,6 +62,7 @@ class PacketSet:
             nf_nat_inet_fn).
         in_interface: names of the interface the packet came in by; None when nobody can tell what ``-i`` meets, as in
             POSTROUTING, where it depends on the kernel (none before Linux 5.6).
+        connmark: the mark of their connection; 0 for one that the packet opens (nf_conntrack_core.c, init_conntrack).
     """
 
     family: Family
@@ -76,6 +77,7 @@ class PacketSet:
     destination_type: frozenset[str] = ADDRESS_TYPES
     state: frozenset[str] = field(default=STATES)
     in_interface: Names | None = None
+    connmark: Bits = UNKNOWN
 
     def having(self, name: str, value: Any) -> PacketSet:  # noqa: ANN401  (the field decides)
         """The same set with another value for one field."""

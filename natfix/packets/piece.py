@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from natfix.packets.bits import Change
+from natfix.packets.fields import parse_mark
 from natfix.packets.match import match
 from natfix.packets.outcome import Fate, Outcome
 from natfix.packets.packetset import PacketSet
@@ -14,6 +15,7 @@ from natfix.packets.sets import IpSets
 from natfix.ruleset import Rule
 
 _MARK = frozenset({"mark"})
+_MARKS = frozenset({"mark", "connmark"})
 
 
 class Parted(NamedTuple):
@@ -41,21 +43,20 @@ class Piece:
         path: the rules that matched.
         unknown: what could not be evaluated.
         turns: how many doubtful turns they took; the same words can stand at several.
-        change: what became of their marks; None when nobody knows, as after CONNMARK --restore-mark.
+        change: what became of their marks.
     """
 
     packets: PacketSet
     path: tuple[Rule, ...] = ()
     unknown: tuple[str, ...] = ()
     turns: int = 0
-    change: Change | None = Change()  # noqa: RUF009  (frozen)
+    change: Change = Change()  # noqa: RUF009  (frozen)
 
     def parted(self, rule: Rule, ipsets: IpSets | None = None) -> Parted:
         """Part what *rule* matches, or may match, from what it surely does not."""
-        if self.change is None:
-            matched = match(rule, self.packets, unreadable=_MARK, ipsets=ipsets)
-        else:
-            matched = match(rule, self.marked(self.change), ipsets=ipsets)
+        packets = self.marked()
+        hidden = _MARK if (packets.mark.lost or packets.connmark.lost) and _asks_what_is_lost(rule, packets) else frozenset()
+        matched = match(rule, packets, unreadable=hidden, ipsets=ipsets)
         outside = [self.holding(self._as_came(each)) for each in matched.outside]
         if not matched.inside:
             return Parted([], outside, matched.unknown, matched.refused)
@@ -77,12 +78,12 @@ class Piece:
         """Let the packets end here."""
         return Outcome(self.packets, fate, self.path, rule, self.unknown, self.change)
 
-    def marked(self, change: Change) -> PacketSet:
+    def marked(self) -> PacketSet:
         """The packets with the marks they have by now."""
-        return self.packets.having("mark", change.of(self.packets.mark)) if change else self.packets
+        return self.packets.having("mark", self.change.of(self.packets.mark)) if self.change else self.packets
 
     def _as_came(self, packets: PacketSet) -> PacketSet:
-        if not self.change:  # Nobody knows of one, or there was none.
+        if not self.change:
             return packets
         return packets.having("mark", self.change.undone(packets.mark, self.packets.mark))
 
@@ -116,7 +117,7 @@ class Flow:
         affected = [each.packets for each in (*changed, *self.leaving)] + [each.packets for each in self.ended]
         missed = replace(before, unknown=inside.unknown, turns=inside.turns)
         surely = [before.holding(each.packets) for each in untouched]
-        instead = [missed.holding(_tracked(packets, inside.packets)) for packets in affected]
+        instead = [missed.holding(_unaltered(packets, inside.packets)) for packets in affected]
         return Flow([*surely, *changed, *instead], self.leaving, self.ended)
 
 
@@ -136,18 +137,34 @@ def merged(pieces: Sequence[Piece], others: Sequence[Piece]) -> list[Piece]:
     return kept
 
 
-def _tracked(packets: PacketSet, before: PacketSet) -> PacketSet:
-    """The packets as if no rule had ended their tracking."""
+def _asks_what_is_lost(rule: Rule, packets: PacketSet) -> bool:
+    """Whether *rule* asks for bits of a mark that nobody knows, and what is known does not answer."""
+    for option in rule.options:
+        if option.name == "mark" and option.owner in _MARKS:
+            bits = packets.mark if option.owner == "mark" else packets.connmark
+            try:
+                told = bits.is_told(*parse_mark(option.value))
+            except ValueError:
+                told = False
+            if not told:
+                return True
+    return False
+
+
+def _unaltered(packets: PacketSet, before: PacketSet) -> PacketSet:
+    """The packets as if no rule had ended their tracking, or marked their connection."""
     ended = "UNTRACKED" in packets.state and "UNTRACKED" not in before.state
-    return packets.having("state", before.state) if ended else packets
+    tracked = packets.having("state", before.state) if ended else packets
+    return tracked.having("connmark", before.connmark)
 
 
 def _is_untouched(piece: Piece, before: Piece) -> bool:
     # A rule that ends tracking leaves its mark in the state, where no match brings this word in.
-    return (piece.turns, piece.change, "UNTRACKED" in piece.packets.state) == (
+    return (piece.turns, piece.change, "UNTRACKED" in piece.packets.state, piece.packets.connmark) == (
         before.turns,
         before.change,
         "UNTRACKED" in before.packets.state,
+        before.packets.connmark,
     )
 
 

@@ -13,10 +13,13 @@ from natfix.ruleset import Rule, parse_network
 
 SOURCE_NAT_TARGETS = frozenset({"MASQUERADE", "SNAT", "NETMAP", "SAME"})
 DESTINATION_NAT_TARGETS = frozenset({"DNAT", "REDIRECT"})
-_PASSING_TARGETS = frozenset(
+PASSING_TARGETS = frozenset(
     {"", "LOG", "NFLOG", "ULOG", "TRACE", "AUDIT", "CONNSECMARK", "SECMARK", "SET", "CT", "TCPMSS",
-     "CHECKSUM", "CLASSIFY", "DSCP", "ECN", "HL", "TEE", "TOS", "TTL"}
+     "CHECKSUM", "CLASSIFY", "DSCP", "ECN", "HL", "IDLETIMER", "LED", "RATEEST", "TEE", "TOS", "TTL"}
 )  # fmt: skip
+"""Targets that leave packets and their marks as they are, but for CT --notrack and SET --map-mark."""
+# Targets that do nothing but mark, as nobody can tell from their words.
+_MARKING_TARGETS = frozenset({"HMARK", "nft:mark"})
 # The state of packets whose connection nobody tracks; they meet no nat chain.
 UNTRACKED = frozenset({"UNTRACKED"})
 
@@ -37,13 +40,13 @@ def rewritten(rule: Rule, piece: Piece) -> list[Outcome]:
 
 def passed(rule: Rule, piece: Piece) -> Piece:
     """Apply a target that decides nothing."""
-    if rule.target == "MARK":
-        return replace(piece, change=_marked(rule, piece.change))
     if rule.target == "CONNMARK":
-        return replace(piece, change=None) if rule.option("restore-mark", "CONNMARK") else piece
+        return _connection_marked(rule, piece)
     if ends_tracking(rule):
         return replace(piece, packets=piece.packets.having("state", UNTRACKED))
-    return piece if rule.target in _PASSING_TARGETS else piece.doubted([f"-j {rule.target}"])
+    change = _marking(rule)
+    marked = replace(piece, change=piece.change.then(change)) if change else piece
+    return marked if not is_strange(rule) else marked.doubted([f"-j {rule.target}"])
 
 
 def ends_tracking(rule: Rule) -> bool:
@@ -51,16 +54,57 @@ def ends_tracking(rule: Rule) -> bool:
     return rule.target == "NOTRACK" or (rule.target == "CT" and rule.option("notrack", "CT") is not None)
 
 
-def _marked(rule: Rule, before: Change | None) -> Change | None:
-    """What has become of the marks after MARK; None when nobody knows."""
-    change = _change(rule)
-    if change is not None and change.mask == ALL_BITS:
-        return change
-    return None if before is None or change is None else before.then(change)
+def alters_mark(rule: Rule) -> bool:
+    """Whether packets that *rule* matches, or their connections, may have another mark afterwards; it decides nothing."""
+    return rule.target == "CONNMARK" or bool(_marking(rule))
 
 
-def _change(rule: Rule) -> Change | None:
-    """What a MARK rule does (iptables-extensions(8), MARK); None when its words do not say."""
+def is_strange(rule: Rule) -> bool:
+    """Whether nobody can tell what a target does that decides nothing."""
+    return rule.target not in PASSING_TARGETS | _MARKING_TARGETS | {"MARK", "CONNMARK", "NOTRACK"}
+
+
+def _marking(rule: Rule) -> Change:
+    """What a rule does to the mark of packets, but for what it takes from their connection."""
+    if rule.target == "MARK":
+        return _change(rule)
+    maps = rule.target == "SET" and rule.option("map-mark", "SET") is not None
+    return Change.to_unknown() if maps or rule.target not in PASSING_TARGETS | {"NOTRACK"} else Change()
+
+
+def _connection_marked(rule: Rule, piece: Piece) -> Piece:
+    """Apply CONNMARK (net/netfilter/xt_connmark.c, connmark_tg_shift)."""
+    if piece.packets.state == UNTRACKED:
+        return piece
+    held = piece.packets.connmark
+    shifted = rule.option("left-shift-mark", "CONNMARK") or rule.option("right-shift-mark", "CONNMARK")
+    of_packet, of_connection = _mask(rule, "nfmask"), _mask(rule, "ctmask")
+    if rule.option("restore-mark", "CONNMARK"):
+        lost = of_connection & ~held.known
+        known = Change(held.value & of_connection & ~lost, of_packet | lost, lost)
+        return replace(piece, change=piece.change.then(Change.to_unknown() if shifted else known))
+    if rule.option("save-mark", "CONNMARK"):
+        mark = piece.marked().mark
+        # What parts the packets is no one value to put into their connection.
+        lost = of_packet & ~mark.known
+        change = Change(mark.value & of_packet & ~lost, of_connection | lost, lost)
+        change = Change.to_unknown() if shifted else change
+    else:
+        change = _change(rule)
+    return replace(piece, packets=piece.packets.having("connmark", change.of(held)))
+
+
+def _mask(rule: Rule, name: str) -> int:
+    """The bits of one side that CONNMARK looks at: all that nothing is said of."""
+    option = rule.option(name, "CONNMARK") or rule.option("mask", "CONNMARK")
+    try:
+        return int(option.value, 0) if option else ALL_BITS
+    except ValueError:
+        return ALL_BITS
+
+
+def _change(rule: Rule) -> Change:
+    """What the words of MARK do to a mark, or those of CONNMARK (iptables-extensions(8)); anything when they do not say."""
     for option in rule.target_options:
         try:
             value, mask = parse_mark(option.value)
@@ -73,8 +117,8 @@ def _change(rule: Rule) -> Change | None:
             "or-mark": Change(value, value),
             "xor-mark": Change(value, 0),
         }
-        return changes.get(option.name)
-    return None
+        return changes.get(option.name, Change.to_unknown())
+    return Change.to_unknown()
 
 
 def _unchanged(rule: Rule) -> tuple[Intervals, str]:

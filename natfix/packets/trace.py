@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from natfix.packets.bits import Bits
+from natfix.packets.bits import UNKNOWN
 from natfix.packets.intervals import Intervals
 from natfix.packets.names import Names
 from natfix.packets.outcome import Fate, Outcome
 from natfix.packets.packetset import PacketSet, every_address
 from natfix.packets.sets import IpSets
-from natfix.packets.target import DESTINATION_NAT_TARGETS, SOURCE_NAT_TARGETS, UNTRACKED, ends_tracking
+from natfix.packets.target import DESTINATION_NAT_TARGETS, SOURCE_NAT_TARGETS, UNTRACKED, alters_mark, ends_tracking
 from natfix.packets.walk import Visit, walk
 from natfix.ruleset import Rule, Table, parse_network
 
@@ -38,7 +38,8 @@ _PRIORITIES = {"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security"
 _SOURCE_NAT = 100
 # Before it is routed a packet leaves by no device, and one that this host makes came in by none.
 _NO_DEVICE = Names("")
-RESTORED: Final = "the mark that the connection had (CONNMARK --restore-mark)"
+# Before it connections are not looked up (NF_IP_PRI_CONNTRACK), so that nothing is known of their marks.
+_TRACKING: Final = -200
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +245,17 @@ def _stage(place: Place, packets: PacketSet, ipsets: IpSets | None, *, told: boo
 
 def _as_seen(place: Place, packets: PacketSet) -> PacketSet:
     """The packets as a chain sees them: the device they leave by is not known before they are routed."""
+    if _is_untracked_yet(place):
+        packets = packets.having("connmark", UNKNOWN)
     if place.where == "POSTROUTING":
         return packets if place.hook else packets.having("in_interface", None)
     if place.where == "OUTPUT":
         return packets.having("in_interface", _NO_DEVICE)
     return packets if place.where == "FORWARD" else packets.having("out_interface", _NO_DEVICE)
+
+
+def _is_untracked_yet(place: Place) -> bool:
+    return place.where in {"PREROUTING", "OUTPUT"} and place.order < _TRACKING
 
 
 def _step(visit: Visit) -> Step:
@@ -271,14 +278,21 @@ def _after(track: _Track, place: Place, outcome: Outcome) -> _Track:
         packets = packets.having("in_interface", track.packets.in_interface)
     if place.where not in {"POSTROUTING", "FORWARD", "OUTPUT"}:
         packets = packets.having("out_interface", track.packets.out_interface)
-    doubts = (*track.doubts, *outcome.unknown)
-    if outcome.change is None:
-        packets, doubts = packets.having("mark", Bits(0, 0)), (*doubts, RESTORED)
-    elif outcome.change.mask or outcome.change.value:
+    if _is_untracked_yet(place):
+        packets = packets.having("connmark", track.packets.connmark)
+    if outcome.change:
         packets = packets.having("mark", outcome.change.of(packets.mark))
-    changed = tuple(_standing(place, rule) for rule in outcome.path if rule.target == "MARK" or ends_tracking(rule))
-    gone = replace(track, packets=packets, doubts=tuple(dict.fromkeys(doubts)), changed=(*track.changed, *changed))
+    doubts = tuple(dict.fromkeys((*track.doubts, *outcome.unknown)))
+    changed = tuple(_standing(place, rule) for rule in outcome.path if _alters(place, outcome, rule))
+    gone = replace(track, packets=packets, doubts=doubts, changed=(*track.changed, *changed))
     return _decided(gone, place, outcome)
+
+
+def _alters(place: Place, outcome: Outcome, rule: Rule) -> bool:
+    """Whether a rule that packets met on their way changed their mark, or ended the tracking of their connection."""
+    if rule is outcome.rule or place.table.chain(rule.target) is not None or rule.target == "RETURN":
+        return False
+    return alters_mark(rule) or ends_tracking(rule)
 
 
 def _standing(place: Place, rule: Rule) -> Standing:

@@ -70,6 +70,6 @@ def _names(outer: Names, inner: Names) -> Names | None:
 def _bits(one: Bits, other: Bits) -> Bits | None:
     """Free the one bit in which two sets of marks differ."""
     bit = one.value ^ other.value
-    if one.known != other.known or bit.bit_count() != 1:
+    if (one.known, one.lost) != (other.known, other.lost) or bit.bit_count() != 1:
         return None
-    return Bits(one.value & ~bit, one.known & ~bit)
+    return Bits(one.value & ~bit, one.known & ~bit, one.lost)

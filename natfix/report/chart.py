@@ -173,6 +173,7 @@ def packets_like(packet: Packet, family: Family) -> PacketSet:
         source_port=ANY_PORT if packet.source_port is None else _just(packet.source_port),
         destination_port=ANY_PORT if packet.destination_port is None else _just(packet.destination_port),
         mark=Bits(packet.mark),
+        connmark=Bits(),
         source_type=frozenset({"UNICAST"}),
         destination_type=frozenset({"UNICAST"}),
         state=frozenset({"NEW"}),

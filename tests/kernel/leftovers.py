@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 NAMESPACES = ("mnt", "net", "pid", "user")
+PATIENCE = 60.0
 
 
 def descendants(pid: int) -> list[int]:
@@ -23,12 +24,9 @@ def foreign_namespaces(pids: list[int]) -> set[str]:
 
 
 def left(namespaces: set[str], lab: int) -> list[str]:
-    """What is left of the lab that process *lab* ran in *namespaces*; waits ten seconds at most for the kernel to tidy up."""
-    found: list[str] = []
-    for _ in range(100):
-        found = list(_left(namespaces, lab))
-        if not found:
-            break
+    """What is left of the lab that process *lab* ran in *namespaces*; waits a minute at most for the kernel to tidy up."""
+    end = time.monotonic() + PATIENCE
+    while (found := list(_left(namespaces, lab))) and time.monotonic() < end:
         time.sleep(0.1)
     return found
 

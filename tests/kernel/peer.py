@@ -15,8 +15,8 @@ import sys
 import time
 from collections import Counter
 
-PATIENCE = 3.0
-LONGEST = 120.0
+PATIENCE = 10.0
+LONGEST = 600.0
 FAILURES = 5
 
 

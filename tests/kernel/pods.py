@@ -157,7 +157,7 @@ class Site:
             yield
         finally:
             self.host.path("/run/stop").touch()
-            _, complaint = running.communicate(timeout=30)
+            _, complaint = running.communicate(timeout=60)
             self.host.run("rm", "/run/stop", "/run/going")
             assert not complaint, complaint
 

@@ -151,7 +151,7 @@ def test_natfix_killed_on_the_way_is_undone_all_the_same(host: Host) -> None:
     # The second file that is renamed is the last record: what was to be done is written down first.
     words = ("strace", "-qq", "-o", "/dev/null", "-e", "trace=?rename,?renameat,?renameat2")
     inject = ("-e", "inject=?rename,?renameat,?renameat2:signal=SIGKILL:when=2")
-    host.ask(*words, *inject, *NATFIX, "apply", "--confirm", "8", *options(NFT4))
+    host.ask(*words, *inject, *NATFIX, "apply", "--confirm", "15", *options(NFT4))
     assert host.rules(NFT4) == [f"-A POSTROUTING {corrected(NFT4)}"]
     assert state(host) == "waiting"
     await_rule(host, broad(NFT4))
@@ -160,7 +160,7 @@ def test_natfix_killed_on_the_way_is_undone_all_the_same(host: Host) -> None:
 def test_the_rules_go_back_although_the_file_cannot_and_the_file_when_it_can(host: Host) -> None:
     debian(host)
     docker_host(host, NFT4)
-    host.natfix("apply", "--confirm", "8", *options(NFT4))
+    host.natfix("apply", "--confirm", "15", *options(NFT4))
     host.run("mount", "--bind", "/etc/iptables", "/etc/iptables")
     host.run("mount", "-o", "remount,ro,bind", "/etc/iptables")
     await_rule(host, broad(NFT4))

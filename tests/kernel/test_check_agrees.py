@@ -23,9 +23,10 @@ from natfix.host.memory.ipsets import MemoryIpSets
 from natfix.host.memory.network import MemoryLinks
 from natfix.nft.trial import loadable
 from natfix.packets import Fate, Packet
+from natfix.report.chart import packets_like
 from natfix.ruleset import Family, parse, parse_network
 from tests.kernel.test_walk_agrees import SEED, SETS, TABLES
-from tests.kernel.test_way_agrees import ADDRESSES, Ruleset, fate_seen, listed, packet_set, random_host
+from tests.kernel.test_way_agrees import ADDRESSES, Ruleset, fate_seen, listed, random_host
 from tests.property.rulesets import HOSTS
 from tests.unit.audit.subjects import kind
 
@@ -66,7 +67,7 @@ def findings(host: Ruleset, native: NativeTables, variant: Variant) -> list[Find
 
 def told(found: list[Finding], packet: Packet) -> set[Fate]:
     """What may become of a packet, by all that was found."""
-    one = packet_set(packet)
+    one = packets_like(packet, Family(packet.source.version))
     alike = {True: one, False: one.having("in_interface", None)}
     mine = [
         finding

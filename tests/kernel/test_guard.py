@@ -291,5 +291,7 @@ def test_a_host_without_nft_says_which_package_brings_it(site: Site) -> None:
 def test_open_connections_show_the_pods_address_at_once(site: Site) -> None:
     (backend, _) = backends(Family.IPV4)
     site.docker(backend)
+    # Ten seconds after its end a connection is forgotten, which is soon on a slow machine.
+    site.host.run("sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_timeout_close=600")
     site.seen("pod", WORLD[Family.IPV4].remote)
     assert site.host.natfix_json("guard", "on", *CIDRS)["connections"] == 1

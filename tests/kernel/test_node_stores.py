@@ -22,7 +22,7 @@ def test_agents_follow_a_file_that_people_write(tmp_path: Path) -> None:
         two.start("--lease-file", str(path), "--metrics-textfile", str(tmp_path / "natfix.prom"))
         assert one.routed(two)
         assert two.routed(one)
-        assert one.pings("172.7.22.2")
+        until(lambda: one.pings("172.7.22.2"))
         assert one.natfix("lease", "reserve", "172.7.23.0/24", "--for", "10.4.7.23", "--lease-file", str(path)).returncode == 0
         until(lambda: set(one.routes()) == {two.subnet, "172.7.23.0/24"} and set(two.routes()) == {one.subnet, "172.7.23.0/24"})
         assert one.natfix("lease", "release", "172.7.23.0/24", "--lease-file", str(path)).returncode == 0

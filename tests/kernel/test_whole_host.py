@@ -69,10 +69,10 @@ def test_a_rule_whose_packets_nobody_tracks_does_no_harm(site: Site, backend: Ba
     site.host.natfix("check", *CIDRS, code=1)
 
 
-def own(site: Site, family: str, rule: str) -> None:
+def own(site: Site, family: str, rule: str, name: str = "mine") -> None:
     """Put a rule where it is asked before those of iptables."""
     base = "type nat hook postrouting priority srcnat - 5"
-    site.host.run("nft", "-f", "-", data=f"table {family} mine {{\nchain out {{\n{base}\n{rule}\n}}\n}}\n")
+    site.host.run("nft", "-f", "-", data=f"table {family} {name} {{\nchain out {{\n{base}\n{rule}\n}}\n}}\n")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -102,6 +102,23 @@ def test_a_table_of_nft_s_own_that_gives_packets_their_own_address_shields_them(
     (finding,) = findings(site)
     assert (finding["severity"], finding["shielded_by"]) == ("info", f"rule 1 of out in table {name} mine")
     site.host.natfix("check", *CIDRS)
+
+
+@pytest.mark.parametrize("ours", ["iptables", "nft"])
+def test_subnets_that_only_another_table_names_are_seen_to_lose_their_addresses(site: Site, ours: str) -> None:
+    """Pods of a host whose bridges nobody names hang on devices of their own, as Calico's do."""
+    world = WORLD[Family.IPV4]
+    own(site, "ip", "masquerade")
+    if ours == "nft":
+        own(site, "ip", f"ip saddr {world.pod} ip daddr 224.0.0.0/4 accept", "pods")
+    else:
+        site.host.load(Backend(Family.IPV4, "nft"), f"-A POSTROUTING -s {world.pod}/32 -d 224.0.0.0/4 -j ACCEPT")
+    assert site.seen("pod", world.remote) == world.node
+    listing = site.host.path("/run/ruleset.json")
+    listing.write_text(site.host.run("nft", "-j", "list", "ruleset"))
+    assert "masquerade" in [each["rule"]["text"] for each in findings(site)]
+    if ours == "nft":
+        assert [each["rule"]["text"] for each in findings(site, "/run/ruleset.json")] == ["masquerade"]
 
 
 KUBE_PROXY = (

@@ -177,7 +177,7 @@ def test_a_correction_after_which_nobody_can_log_in_is_taken_back_by_the_host(fl
     fleet.wrong.put("/usr/local/sbin/gate", GATE, 0o755)
     fleet.wrong.put("/etc/pam.d/sshd", GATED + pam)
     try:
-        told = fleet.control.but(ANSIBLE_PIPELINING="false").ask(fleet.wrong.name, "natfix.natfix.apply", confirm=8)
+        told = fleet.control.but(ANSIBLE_PIPELINING="false").ask(fleet.wrong.name, "natfix.natfix.apply", confirm=20)
     finally:
         fleet.wrong.put("/etc/pam.d/sshd", pam)
         # It remembers whose logins failed, and would not let them in for a while.
@@ -194,7 +194,7 @@ def test_a_correction_after_which_nobody_can_log_in_is_taken_back_by_the_host(fl
 def test_a_session_through_an_old_connection_is_no_new_login(fleet: Fleet) -> None:
     fleet.spoil()
     shared = ("-o", f"ControlPath={fleet.control.folder}/shared")
-    assert ssh(fleet.control, fleet.wrong, "natfix", "apply", "--confirm=60", options=shared).returncode == 0
+    assert ssh(fleet.control, fleet.wrong, "natfix", "apply", "--confirm=600", options=shared).returncode == 0
     refused = ssh(fleet.control, fleet.wrong, "natfix", "confirm", options=shared)
     assert (refused.returncode, "this is the login the change was made from" in refused.stderr) == (2, True), refused
 

@@ -71,7 +71,7 @@ def place(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def test_a_life_of_the_role_from_a_debian_package(place: Place) -> None:
     host, before, deb = place.host, place.listing(), str(place.package)
-    wanted = {"natfix_package": deb, "natfix_guard": True, "natfix_confirm": 30}
+    wanted = {"natfix_package": deb, "natfix_guard": True, "natfix_confirm": 120}
     would = place.play("--check", "--diff", **wanted)
     assert (would.code, would.changed, place.listing()) == (0, ["h21"], before), would.output
 
@@ -111,7 +111,7 @@ def test_a_life_of_the_role_from_a_debian_package(place: Place) -> None:
 def test_a_life_of_the_role_from_a_wheel(place: Place) -> None:
     host, before = place.host, place.listing()
     pip = {"natfix_package": str(place.wheel), "natfix_pip_arguments": "--no-index --find-links /srv/wheels"}
-    suppressed = [{"id": "NAT006", "reason": 'the "office"', "until": "2027-03-31", "chain": "POSTROUTING"}]
+    suppressed = [{"id": "NAT006", "reason": 'the "office"', "until": "2999-12-31", "chain": "POSTROUTING"}]
     wanted = {**pip, "natfix_mode": ["drop_in"], "natfix_suppress": suppressed, "natfix_watch_interval": 30}
     first = place.play(**wanted)
     assert first.code == 0, first.output

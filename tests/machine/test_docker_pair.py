@@ -4,6 +4,8 @@ import json
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +39,21 @@ def lab(request: pytest.FixtureRequest) -> Document:
     with subprocess.Popen([*LAB, f"--backend={request.param}"], stdout=subprocess.PIPE, text=True, cwd="/") as process:
         while process.poll() is None:
             spaces |= foreign_namespaces(descendants(process.pid))
-        output = process.communicate(timeout=10)[0]
+            # The lab has work to do, and this machine two processors.
+            time.sleep(0.02)
+        output = process.communicate(timeout=60)[0]
     assert left(spaces, process.pid) == []
     assert listing() == before
     document: Document = json.loads(output)
     assert (process.returncode, document["backend"]) == (0, request.param), output
     return document
+
+
+def name_of(pid: int) -> str:
+    """What a process is called; nothing when it has just ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
 
 
 def seen(lab: Document, case: str) -> list[str]:
@@ -112,9 +123,9 @@ def test_nothing_stays_of_two_dockerds_that_are_ended_by(number: signal.Signals)
         while process.stdout.readline() not in {"}\n", ""}:
             pass
         spaces = foreign_namespaces(descendants(process.pid))
-        commands = {Path(f"/proc/{pid}/comm").read_text().strip() for pid in descendants(process.pid)}
+        commands = set(map(name_of, descendants(process.pid)))
         process.send_signal(number)
-        process.wait(30)
+        process.wait(180)
     assert {"dockerd", "containerd", "busybox"} <= commands
     assert left(spaces, process.pid) == []
     assert listing() == before

@@ -182,9 +182,9 @@ def test_no_process_of_a_machine_outlives_the_tests(images: Images, number: sign
         assert tests.stdout.readline() == "booted\n"
         processes = descendants(tests.pid)
         tests.send_signal(number)
-        tests.wait(30)
+        tests.wait(180)
     assert len(processes) > 5
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while left := [pid for pid in processes if Path(f"/proc/{pid}").exists()]:
         assert time.monotonic() < end, f"still there: {left}"
         time.sleep(0.1)

@@ -15,6 +15,9 @@ from tools import version
 from tools.release import copy_tree, differing
 from tools.wheels import PINS
 
+# Everything is built twice, which takes three minutes and more.
+pytestmark = pytest.mark.timeout(1800)
+
 PAGE = ROOT / "docs/releasing.md"
 SHELL = re.compile(r"^(<!-- not played: [^\n]+ -->\n\n)?```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 WHO = {f"GIT_{role}_{what}": "somebody" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}

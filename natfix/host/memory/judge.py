@@ -11,6 +11,7 @@ from natfix.errors import HostError, RulesetSyntaxError
 from natfix.nft import parse_nft
 from natfix.nft.opaque import WORDS
 from natfix.packets import Fate, Intervals, Names, Packet, PacketSet
+from natfix.packets.bits import Bits
 from natfix.packets.ipset import parse_ipsets
 from natfix.packets.packetset import ANY_PORT, PROTOCOLS
 from natfix.packets.trace import THROUGH, End, follow, in_order, passed
@@ -85,5 +86,6 @@ def _single(packet: Packet) -> PacketSet:
         source_type=frozenset({"UNICAST"}),
         destination_type=frozenset({"UNICAST"}),
         state=frozenset({"NEW"}),
+        connmark=Bits(),
         in_interface=Names(packet.in_interface),
     )

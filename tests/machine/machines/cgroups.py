@@ -35,8 +35,8 @@ def hierarchies() -> Iterator[Path]:
 
 
 def remove_group(group: Path) -> None:
-    """Remove a group and all below it; waits five seconds at most for its last processes to be gone."""
-    for _ in range(50):
+    """Remove a group and all below it; waits half a minute at most for its last processes to be gone."""
+    for _ in range(300):
         for folder, _, _ in os.walk(group, topdown=False):
             with suppress(OSError):
                 Path(folder).rmdir()

@@ -37,7 +37,7 @@ def control_host(cable: Wire) -> Iterator[Control]:
             "ANSIBLE_SSH_ARGS": SSH.format(folder=folder),
             "ANSIBLE_PRIVATE_KEY_FILE": str(folder / "key"),
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "cp"),
-            "ANSIBLE_TIMEOUT": "5",
+            "ANSIBLE_TIMEOUT": "30",
             # Half as many sessions for each task.
             "ANSIBLE_PIPELINING": "true",
         }
@@ -63,7 +63,7 @@ def ssh(control: Control, host: DockerHost, *words: str, options: Sequence[str] 
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         stdin=subprocess.DEVNULL,
     )
 

@@ -70,7 +70,8 @@ podman-restart.service podman-auto-update.service podman-auto-update.timer; do
     [ ! -e /lib/systemd/system/$unit ] || systemctl --quiet disable $unit
 done
 systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \\
-    e2scrub_reap.service fstrim.timer man-db.timer console-getty.service getty@tty1.service
+    e2scrub_reap.service fstrim.timer logrotate.timer man-db.timer systemd-tmpfiles-clean.timer \\
+    console-getty.service getty@tty1.service
 """
 
 # Processes that a step leaves behind, and what it mounts, go with these namespaces.

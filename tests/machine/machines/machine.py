@@ -17,7 +17,7 @@ from tests.machine.machines.sweep import remove_disk
 from tests.netns import command, namespace
 
 BOOT_SECONDS = 150
-STOP_SECONDS = 100
+STOP_SECONDS = 200
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb"}
 # Version 2, whatever this machine uses: systemd refuses version 1 from trixie on. And of the kernel's settings those of the
@@ -151,13 +151,13 @@ class Machine:
         assert self._init, f"{self.name} is off"
         return ["nsenter", f"--target={self._init}", "--mount", "--uts", "--ipc", "--net", "--pid", "--", *words]
 
-    def run(self, *words: str, data: str = "", seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, data: str = "", seconds: float = 120) -> subprocess.CompletedProcess[str]:
         """Run a program as root in the machine, with no terminal and a plain environment."""
         return subprocess.run(
             self.inside(*words), check=False, capture_output=True, text=True, input=data, timeout=seconds, env=ENVIRONMENT
         )
 
-    def output(self, *words: str, data: str = "", seconds: float = 60) -> str:
+    def output(self, *words: str, data: str = "", seconds: float = 120) -> str:
         """Run a program in the machine, which has to succeed, and return what it printed.
 
         Raises:
@@ -186,6 +186,8 @@ class Machine:
 
     def journal(self, *options: str) -> str:
         """Return what its journal says of this boot, the end if it is long."""
+        # What a program has printed before it ended is on its way there still.
+        self.run("journalctl", "--sync", seconds=30)
         return self.run("journalctl", "--no-pager", "--boot", "--output=short-monotonic", "--lines=300", *options).stdout
 
     def account(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.machine.machines.machine import Machine
+from tests.machine.machines.patience import SECONDS
 
 NO_ANSWER = "no answer"
 # What a server of the lab's image answers with the address it was reached from.
@@ -38,16 +39,16 @@ class Pod:
 
     def seen_by(self, target: "Pod") -> str:
         """Open a connection to a pod that serves, and return the source address that it saw, or ``no answer``."""
-        return seen(self.run("timeout", "5", "busybox", "wget", "-q", "-O", "-", URL.format(target.address)))
+        return seen(self.run("timeout", "10", "busybox", "wget", "-q", "-O", "-", URL.format(target.address)))
 
-    def wait(self, seconds: float = 30) -> None:
+    def wait(self, seconds: float = SECONDS) -> None:
         """Wait until it serves its own machine.
 
         Raises:
             AssertionError: it did not in time.
         """
         end = time.monotonic() + seconds
-        ask = ("timeout", "5", "busybox", "wget", "-q", "-O", "-", URL.format(self.address))
+        ask = ("timeout", "10", "busybox", "wget", "-q", "-O", "-", URL.format(self.address))
         while (source := seen(self.machine.run(*ask))) == NO_ANSWER:
             assert time.monotonic() < end, f"{self.name} does not serve its own machine: {source}"
             time.sleep(0.1)

@@ -142,7 +142,7 @@ class Docker:
 
     def published(self, *, by: str = "") -> str:
         """The source that the published port shows of somebody else, or of a container; empty without an answer."""
-        ask = ("timeout", "5", "busybox", "wget", "-q", "-O", "-", "http://10.4.7.21:8080/cgi-bin/source")
+        ask = ("timeout", "10", "busybox", "wget", "-q", "-O", "-", "http://10.4.7.21:8080/cgi-bin/source")
         if by:
             done = self.host.run("nsenter", f"--net=/proc/{self._pid(by)}/ns/net", "--", *ask)
         else:

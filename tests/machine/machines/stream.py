@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
+from tests.machine.machines.patience import SECONDS
 from tests.machine.machines.pod import Pod
 from tests.machine.machines.traffic import Traffic
 
@@ -62,7 +63,7 @@ def stream(source: Pod, target: Pod, rate: float = 400, seconds: float = MOST_SE
 def _running(pod: Pod, file: IO[bytes], *words: str) -> Iterator[None]:
     process = pod.popen("python3", "-I", "-S", "-c", PROGRAM, *words, stdout=file.fileno())
     try:
-        end = time.monotonic() + 10
+        end = time.monotonic() + SECONDS
         while not Path(file.name).read_bytes().startswith(b"ready\n"):
             assert process.poll() is None, f"{words[0]} in {pod.name} ended with {process.returncode}"
             assert time.monotonic() < end, f"{words[0]} in {pod.name} did not start"

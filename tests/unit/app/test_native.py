@@ -12,7 +12,7 @@ from natfix.audit.guard import Guard
 from natfix.audit.subject import Locality
 from natfix.host.memory.nft import MemoryNftListing
 from natfix.nft import NftRuleset, parse_nft
-from natfix.ruleset import Family, parse_network
+from natfix.ruleset import Family, parse, parse_network
 from tests.unit.app.twins import CATALOGUE, CLUSTER4, CLUSTER6
 
 NETWORK = (
@@ -123,5 +123,27 @@ def test_the_chains_of_a_listing_are_followed_together() -> None:
     later = listing(("ip", "later"), expressions=[saddr, OIFNAME, {"masquerade": None}])
     objects = [*json.loads(at(90, "early"))["nftables"], *json.loads(later)["nftables"]]
     result = look_at_nft_text(parse_nft(json.dumps({"nftables": objects}).encode(), "nft"), (CLUSTER4,), CATALOGUE)
-    (finding,) = result.findings
-    assert str(finding.first) == "rule 1 of p in table ip early"
+    first, second = result.findings
+    assert (first.first, str(second.first)) == (None, "rule 1 of p in table ip early")
+
+
+def test_subnets_that_one_table_names_are_known_to_all_of_a_host() -> None:
+    saddr = {"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "172.7.21.9"}}
+    office = listing(("ip", "office"), expressions=[{"masquerade": None}])
+    naming = listing(("ip", "naming"), expressions=[saddr, {"accept": None}])
+    alone = look_at_nft_text(parse_nft(office, "nft"), (CLUSTER4,), CATALOGUE)
+    assert (alone.findings, [table.subnets for table in alone.tables]) == ((), [()])
+    objects = [*json.loads(office)["nftables"], *json.loads(naming)["nftables"]]
+    both = look_at_nft_text(parse_nft(json.dumps({"nftables": objects}).encode(), "nft"), (CLUSTER4,), CATALOGUE)
+    assert [str(finding.rule) for finding in both.findings] == ["masquerade"]
+    assert len({table.subnets for table in both.tables}) == 1
+
+
+def test_subnets_that_iptables_names_are_known_to_nft_s_own_tables() -> None:
+    text = "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -s 172.7.21.0/24 -j ACCEPT\nCOMMIT\n"
+    table = parse(text.encode(), "x").table("nat", Family.IPV4)
+    assert table is not None
+    own = nft(("ip", "office"))
+    for beside, found in (([table], 1), ([], 0)):
+        (looked,) = look_at_native(own, (CLUSTER4,), CATALOGUE, network=((), ()), beside=beside)
+        assert len(looked.checked.findings) == found

@@ -64,6 +64,12 @@ def test_every_family_that_has_a_table_is_asked_for_others() -> None:
     assert {place.origin for place in Way.of([held(NFT6)], MemoryFilters(), own).places} == {"table ip6 own", "ip6tables-nft"}
 
 
+def test_tables_of_nft_s_own_tell_their_names_for_subnets_but_for_the_guard() -> None:
+    own = parse_nft(listing(("ip", "own"), ("ip", "natfix")), "nft")
+    (table,) = Way.of([held(NFT4)], MemoryFilters(), own).own
+    assert [str(rule) for rule in table.reached_from("POSTROUTING")[0].rules] == ["oifname != docker0 masquerade"]
+
+
 def test_tables_that_nft_tells_in_the_place_of_iptables_count_once() -> None:
     chain = {"name": "FORWARD", "type": "filter", "hook": "forward", "prio": -150, "policy": "accept"}
     place = {"family": "ip", "table": "mangle"}

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
 from natfix.audit import Locality, Subject
 from natfix.audit.arrival import Arrival, arrivals, before, places_of
 from natfix.packets import Fate, Intervals, Names
-from natfix.packets.bits import Bits
+from natfix.packets.bits import UNKNOWN, Bits
 from natfix.packets.trace import Place
 from natfix.ruleset import Family, Table, parse
 from tests.unit.audit.subjects import BROAD, networks, subject
@@ -99,7 +101,45 @@ def test_a_mark_that_stays_what_it_was_is_none() -> None:
 def test_a_mark_that_a_new_connection_has_not_yet_is_none() -> None:
     (arrival,) = came(behind(subject(BROAD), mangle("-j MARK --set-xmark 0x1/0x1", "-j CONNMARK --restore-mark")))
     assert arrival.marked == ()
-    assert arrival.doubts
+    assert arrival.doubts == ()
+
+
+def test_a_mark_that_a_rule_gave_the_connection_before_is_one() -> None:
+    rules = "-j CONNMARK --set-xmark 0x10/0xffffffff", "-j CONNMARK --restore-mark --nfmask 0xf0 --ctmask 0xff"
+    (arrival,) = came(behind(subject(BROAD), mangle(*rules)))
+    assert arrival.packets.mark == Bits(0x10)
+    assert [each.rule.spec for each in arrival.marked] == [*rules]
+    (arrival,) = came(behind(subject(BROAD), mangle(rules[0])))
+    assert (arrival.packets.mark, arrival.packets.connmark, len(arrival.marked)) == (Bits(), Bits(0x10), 1)
+
+
+def test_bits_that_are_set_behind_what_nobody_knows_are_known() -> None:
+    (arrival,) = came(behind(subject(BROAD), mangle("-j HMARK --hmark-mod 2", "-j MARK --set-xmark 0x10/0x10")))
+    assert (arrival.packets.mark, arrival.doubts) == (Bits(0x10, 0x10, 0xFFFFFFEF), ())
+    assert len(arrival.marked) == 2
+
+
+def test_a_target_that_nobody_knows_may_mark() -> None:
+    (arrival,) = came(behind(subject(BROAD), mangle("-j NFQUEUE --queue-num 1")))
+    assert (arrival.packets.mark, arrival.doubts) == (UNKNOWN, ("-j NFQUEUE",))
+
+
+@pytest.mark.parametrize(
+    ("rule", "does"),
+    [
+        ('-m comment --comment "a -j MARK b" -j LOG', False),
+        ('-m comment --comment "a -j LOG b" -j MARK --set-xmark 0x1/0x1', True),
+        ("-p tcp -j TCPMSS --clamp-mss-to-pmtu", False),
+        ("-j SET --map-set x src --map-mark", True),
+        ("-j NEVERSEEN", True),
+        ("-g ELSEWHERE", False),
+    ],
+)
+def test_chains_that_change_nothing_are_none_of_the_places(rule: str, does: bool) -> None:  # noqa: FBT001
+    text = f"*mangle\n:PREROUTING ACCEPT [0:0]\n:ELSEWHERE - [0:0]\n-A PREROUTING {rule}\nCOMMIT\n"
+    made = parse(text.encode(), "x").table("mangle", Family.IPV4)
+    assert made is not None
+    assert bool(places_of([("x", made)])) is does
 
 
 def test_where_nobody_told_the_device_a_rule_for_one_is_only_possible() -> None:

@@ -43,6 +43,8 @@ def test_nft_knows_in_postrouting_which_device_packets_came_in_by() -> None:
 
 def test_kube_proxy_s_nft_mode_is_told_with_its_own_cure() -> None:
     chains = {
+        "nat-prerouting": ["-j services"],
+        "services": ["-d 10.96.0.41/32 -g service-A"],
         "POSTROUTING": ["-j masquerading"],
         "masquerading": ["-m mark --mark 0x0/0x4000 -j RETURN", "-j MASQUERADE --random-fully"],
         "mark-for-masquerade": ["-j MARK --set-xmark 0x4000/0x4000"],

@@ -8,9 +8,12 @@ from natfix.audit import Subject
 from natfix.audit.services import all_service_calls_hidden, service_calls_hidden
 from natfix.packets.ipset import parse_ipsets
 from tests.unit.audit.subjects import CORRECTED, ruleset, subject_of
+from tests.unit.audit.test_arrival import behind, native
 
 POSTROUTING = "-j KUBE-POSTROUTING"
 CHAINS = {
+    "PREROUTING": ["-j KUBE-SERVICES"],
+    "KUBE-SERVICES": ["-j KUBE-SVC-A"],
     "KUBE-MARK-MASQ": ["-j MARK --set-xmark 0x4000/0x4000"],
     "KUBE-POSTROUTING": ["-m mark --mark 0x4000/0x4000 -j MASQUERADE"],
 }
@@ -96,5 +99,31 @@ def test_marks_for_other_calls_are_meant(rule: str) -> None:
 
 
 def test_marks_that_no_rule_waits_for_do_no_harm() -> None:
-    assert told(kube({"KUBE-SVC-A": [CALL.format(1)]}, CORRECTED)) == ([], [])
-    assert told(kube({"KUBE-SVC-A": [CALL.format(1)]}, POSTROUTING)) == ([], [])
+    calls = {"KUBE-SVC-A": [CALL.format(1)]}
+    assert told(kube(calls, CORRECTED)) == ([], [])
+    assert told(kube(calls, POSTROUTING)) == ([], [])
+    # What is accepted before meets no rule that waits.
+    accepted = "-s 172.7.0.0/16 -d 172.7.0.0/16 -j ACCEPT"
+    assert told(kube(calls, accepted, POSTROUTING, CORRECTED)) == ([], [])
+    assert told(kube({**calls, "KUBE-MARK-MASQ": []})) == ([], [])
+    assert told(kube({**calls, "PREROUTING": []})) == ([], [])
+    whole = subject_of(ruleset(POSTROUTING, CORRECTED, chains={**CHAINS, **calls}), ["172.7.21.0/24"])
+    assert told(whole) == ([], [])
+
+
+def test_a_rule_that_only_perhaps_waits_for_the_mark_is_possible() -> None:
+    waiting = {"KUBE-POSTROUTING": ["-m mark --mark 0x4000/0x4000 -m statistic --mode random --probability 0.5 -j MASQUERADE"]}
+    (hit,) = all_service_calls_hidden(kube({"KUBE-SVC-A": [CALL.format(1)], **waiting}))
+    assert not hit.certain
+
+
+def test_what_the_host_itself_sends_is_no_call_of_a_pod() -> None:
+    own = CALL.format(1).replace("-d 10", "-m addrtype --src-type LOCAL -d 10")
+    assert told(kube({"KUBE-SVC-A": [own]})) == ([], [])
+
+
+def test_calls_that_get_their_own_address_first_are_not_hidden() -> None:
+    calls, kept = {"KUBE-SVC-A": [CALL.format(1)]}, "-j SNAT --to-source 172.7.21.0-172.7.21.255"
+    assert told(behind(kube(calls), native(90, kept))) == ([], [])
+    (hit,) = all_service_calls_hidden(behind(kube(calls), native(90, f"-m statistic --mode nth {kept}")))
+    assert not hit.certain

@@ -48,9 +48,32 @@ def test_marks_are_those_from_before_the_walk() -> None:
 
 
 def test_marks_that_nobody_knows_part_nothing() -> None:
-    lost = replace(START, change=None)
+    lost = replace(START, change=Change.to_unknown())
     inside, outside, unknown, _ = lost.parted(Rule("POSTROUTING", "-m mark --mark 0x1 -j X"))
     assert ([each.packets for each in inside], outside, unknown) == ([ANY_MARK], [], ("--mark 0x1",))
+
+
+def test_of_a_mark_of_which_some_bits_are_known_these_can_be_asked_for() -> None:
+    partly = replace(START, change=Change.to_unknown().then(Change(0x10, 0x30)))
+    for asked, met in (("0x10/0x30", True), ("0x20/0x20", False), ("0x21/0x21", False)):
+        inside, outside, unknown, _ = partly.parted(Rule("POSTROUTING", f"-m mark --mark {asked} -j X"))
+        assert ([bool(inside), bool(outside)], unknown) == ([met, not met], ()), asked
+        inside, outside, unknown, _ = partly.parted(Rule("POSTROUTING", f"-m mark ! --mark {asked} -j X"))
+        assert ([bool(inside), bool(outside)], unknown) == ([not met, met], ()), asked
+    for asked in ("0x11/0x11", "0x10", "0x1/0x1", "odd"):
+        inside, outside, unknown, _ = partly.parted(Rule("POSTROUTING", f"-m mark --mark {asked} -j X"))
+        assert (len(inside), outside, unknown) == (1, [], (f"--mark {asked}",))
+
+
+def test_the_mark_of_a_connection_is_asked_for_like_that_of_a_packet() -> None:
+    opening = START.holding(START.packets.having("connmark", Bits()))
+    rule = Rule("POSTROUTING", "-m connmark --mark 0x1/0x1 -j X")
+    inside, outside, unknown, _ = opening.parted(rule)
+    assert (inside, [each.packets for each in outside], unknown) == ([], [opening.packets], ())
+    inside, outside, unknown, _ = START.parted(rule)
+    assert (len(inside), outside, unknown) == (1, [], ("--mark 0x1/0x1",))
+    untracked = opening.holding(opening.packets.having("state", frozenset({"UNTRACKED"})))
+    assert untracked.parted(rule).unknown == ("--mark 0x1/0x1",)
 
 
 def test_an_outcome_keeps_the_way_there() -> None:

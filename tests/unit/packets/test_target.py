@@ -6,9 +6,9 @@ from ipaddress import ip_address
 import pytest
 
 from natfix.packets import Fate, Intervals
-from natfix.packets.bits import Bits, Change
+from natfix.packets.bits import UNKNOWN, Bits, Change
 from natfix.packets.piece import Piece
-from natfix.packets.target import passed, rewritten
+from natfix.packets.target import UNTRACKED, passed, rewritten
 from natfix.ruleset import Family, Rule
 from tests.unit.packets.tables import addresses, everything
 
@@ -19,7 +19,7 @@ def fates(spec: str, piece: Piece = START) -> list[tuple[Fate, Intervals]]:
     return [(each.fate, each.packets.source) for each in rewritten(Rule("POSTROUTING", spec), piece)]
 
 
-def change(spec: str, before: Change | None = None) -> Change | None:
+def change(spec: str, before: Change | None = None) -> Change:
     return passed(Rule("POSTROUTING", spec), replace(START, change=before or Change())).change
 
 
@@ -68,7 +68,7 @@ def test_ipv6_source_nat_to_the_same_address_hides_nothing() -> None:
     assert [fate for fate, _ in fates("-j SNAT --to-source [fd00::1]:80", six)] == [Fate.ACCEPT, Fate.SOURCE_NAT]
 
 
-@pytest.mark.parametrize("target", ["LOG", "NFLOG", "ULOG", "TRACE", "CONNMARK --save-mark"])
+@pytest.mark.parametrize("target", ["LOG", "NFLOG", "ULOG", "TRACE", "SET --add-set a src"])
 def test_targets_that_change_nothing_change_nothing(target: str) -> None:
     assert passed(Rule("POSTROUTING", f"-j {target}"), START) == START
     assert passed(Rule("POSTROUTING", ""), START) == START
@@ -77,6 +77,7 @@ def test_targets_that_change_nothing_change_nothing(target: str) -> None:
 def test_a_target_that_is_not_known_leaves_a_doubt() -> None:
     seen = passed(Rule("POSTROUTING", "-j FULLCONENAT --to-ports 1"), START)
     assert (seen.packets, seen.unknown, seen.turns) == (START.packets, ("-j FULLCONENAT",), 1)
+    assert seen.change == Change.to_unknown()
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,6 @@ def test_a_target_that_is_not_known_leaves_a_doubt() -> None:
 )
 def test_mark_does_what_its_words_say(words: str, before: int, after: int) -> None:
     seen = change(f"-m mark --mark 0x9 -j MARK {words}")
-    assert seen is not None
     assert seen.of(Bits(before)) == Bits(after)
 
 
@@ -102,12 +102,65 @@ def test_marks_are_set_one_after_the_other() -> None:
     assert change("-j MARK --set-xmark 0x4000/0x0", Change(0x4000, 0x4000)) == Change(0, 0x4000)
 
 
-@pytest.mark.parametrize("spec", ["-j CONNMARK --restore-mark", "-j MARK --set-xmark odd", "-j MARK --odd 1", "-j MARK"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "-j CONNMARK --restore-mark",
+        "-j CONNMARK --restore-mark --nfmask odd --ctmask 0xffffffff",
+        "-j CONNMARK --restore-mark --left-shift-mark 8",
+        "-j MARK --set-xmark odd",
+        "-j MARK --odd 1",
+        "-j MARK",
+        "-j HMARK --hmark-mod 2",
+        "-j SET --map-set a src --map-mark",
+    ],
+)
 def test_a_mark_from_elsewhere_is_known_to_nobody(spec: str) -> None:
-    assert change(spec) is None
+    assert change(spec) == Change.to_unknown()
 
 
-def test_a_lost_mark_is_known_again_when_all_of_it_is_set() -> None:
-    lost = replace(START, change=None)
-    assert passed(Rule("POSTROUTING", "-j MARK --set-xmark 0x1/0x1"), lost).change is None
+def test_bits_of_a_lost_mark_are_known_again_when_they_are_set() -> None:
+    lost = replace(START, change=Change.to_unknown())
+    seen = passed(Rule("POSTROUTING", "-j MARK --set-xmark 0x1/0x3"), lost).change
+    assert seen.of(Bits(0x70)) == Bits(0x1, 0x3, 0xFFFFFFFC)
+    seen = passed(Rule("POSTROUTING", "-j MARK --xor-mark 0x1"), lost).change
+    assert seen == Change.to_unknown()
     assert passed(Rule("POSTROUTING", "-j MARK --set-xmark 0x1"), lost).change == Change(0x1, 0xFFFFFFFF)
+
+
+def connection(*specs: str, mark: int = 0, held: Bits = Bits()) -> Piece:  # noqa: B008  (frozen)
+    """A piece of a connection after some rules."""
+    piece = START.holding(START.packets.having("mark", Bits(mark)).having("connmark", held))
+    for spec in specs:
+        piece = passed(Rule("PREROUTING", f"-j {spec}"), piece)
+    return piece
+
+
+def test_what_a_connection_was_marked_with_is_what_is_restored() -> None:
+    piece = connection("CONNMARK --set-xmark 0x12/0xffffffff", "CONNMARK --restore-mark", mark=0x7)
+    assert (piece.packets.connmark, piece.marked().mark) == (Bits(0x12), Bits(0x12))
+    piece = connection("CONNMARK --restore-mark --nfmask 0xf0 --ctmask 0xff", mark=0x7, held=Bits(0x13))
+    # Bits that are restored to where nothing was cleared are flipped.
+    assert piece.marked().mark == Bits(0x7 ^ 0x13)
+    piece = connection("CONNMARK --restore-mark --mask 0xf", mark=0x70, held=Bits(0x13))
+    assert piece.marked().mark == Bits(0x73)
+    piece = connection("CONNMARK --restore-mark --nfmask 0xff --ctmask 0xf0", mark=0x7, held=Bits(0x3, 0xF, 0xFFFFFFF0))
+    assert piece.marked().mark == Bits(0, 0xFFFFFF0F, 0xF0)
+
+
+def test_what_a_packet_is_marked_with_is_what_is_saved() -> None:
+    piece = connection("MARK --set-xmark 0x35/0xff", "CONNMARK --save-mark --nfmask 0x0f --ctmask 0xff", held=Bits(0x100))
+    assert piece.packets.connmark == Bits(0x105)
+    piece = connection("HMARK --hmark-mod 2", "MARK --set-xmark 0x1/0x1", "CONNMARK --save-mark")
+    assert piece.packets.connmark == Bits(0x1, 0x1, 0xFFFFFFFE)
+    assert connection("CONNMARK --save-mark --left-shift-mark 1", mark=1).packets.connmark == UNKNOWN
+    assert connection("CONNMARK --and-mark 0xf", held=Bits(0x13)).packets.connmark == Bits(0x3)
+    # What parts the packets is no one value for their connections.
+    free = START.holding(START.packets.having("mark", Bits(0, 0)))
+    assert passed(Rule("PREROUTING", "-j CONNMARK --save-mark"), free).packets.connmark == UNKNOWN
+
+
+def test_a_connection_that_nobody_tracks_has_no_mark() -> None:
+    piece = START.holding(START.packets.having("state", UNTRACKED))
+    for rule in ("-j CONNMARK --restore-mark", "-j CONNMARK --set-xmark 0x1/0x1", "-j CONNMARK --save-mark"):
+        assert passed(Rule("PREROUTING", rule), piece) == piece

@@ -106,12 +106,30 @@ def test_marks_are_followed_from_table_to_table() -> None:
     assert end.fate is Fate.ACCEPT
 
 
-def test_a_mark_that_is_restored_from_the_connection_leaves_a_doubt() -> None:
+WAITING = "nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -m mark --mark 0x1/0x1 -j MASQUERADE"
+
+
+def test_a_mark_that_is_restored_from_a_connection_of_which_nobody_knows_it_leaves_a_doubt() -> None:
     mangle = "mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j CONNMARK --restore-mark"
-    nat = "nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -m mark --mark 0x1/0x1 -j MASQUERADE"
-    ends = traced(save(mangle, nat)).ends
-    assert [(end.fate, bool(end.doubts)) for end in ends] == [(Fate.SOURCE_NAT, True), (Fate.ACCEPT, True)]
-    assert ends[0].doubts == ("the mark that the connection had (CONNMARK --restore-mark)",)
+    ends = traced(save(mangle, WAITING)).ends
+    assert [(end.fate, end.doubts) for end in ends] == [
+        (Fate.SOURCE_NAT, ("--mark 0x1/0x1",)),
+        (Fate.ACCEPT, ("--mark 0x1/0x1",)),
+    ]
+    ends = traced(save(mangle, WAITING), packet().having("connmark", Bits())).ends
+    assert [(end.fate, end.doubts) for end in ends] == [(Fate.ACCEPT, ())]
+
+
+def test_the_mark_of_a_connection_is_followed_from_table_to_table() -> None:
+    opening = packet().having("connmark", Bits())
+    mangle = "mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j CONNMARK --set-xmark 0x1/0xffffffff"
+    restoring = WAITING.replace("-A POST", "-A POSTROUTING -j CONNMARK --restore-mark\n-A POST")
+    (end,) = traced(save(mangle, restoring), opening).ends
+    assert (end.fate, end.doubts, [each.rule.target for each in end.changed]) == (Fate.SOURCE_NAT, (), ["CONNMARK", "CONNMARK"])
+    # Before it is tracked a connection has no mark to set or to restore, whatever the rule says.
+    raw = mangle.replace("mangle", "raw")
+    (end,) = traced(save(raw, restoring), opening).ends
+    assert (end.fate, end.packets.connmark) == (Fate.ACCEPT, Bits())
 
 
 def test_a_drop_ends_the_way() -> None:
