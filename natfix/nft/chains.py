@@ -14,14 +14,14 @@ from functools import reduce
 from typing import Final
 
 from natfix.nft.matches import unknown
-from natfix.nft.step import UNCHANGED, How, Step, Way
+from natfix.nft.step import How, Step, Way
 from natfix.packets.bits import Change
 from natfix.packets.fields import parse_mark
 
 _MARK_TEST: Final = re.compile(r"-m mark (! )?--mark (\S+)")
 # What a chain that is called, or a target, can change of what a test asks for.
 _UNSTABLE: Final = ("--mark ", "--ctstate ")
-_ENDS_TRACKING: Final = "-j NOTRACK"
+_CHANGED_BY: Final = (("--ctstate ", "-j NOTRACK"), ("-m connmark ", "-j NOTRACK"), ("-m connmark ", "-j CONNMARK"))
 
 
 def laid_out(steps: Sequence[Step], helper: str) -> tuple[list[str], dict[str, list[str]]]:
@@ -187,12 +187,9 @@ def _before(test: str, changes: Sequence[Way]) -> str | None:
     """What a packet must be to meet a test after *changes*; None where none meets it then."""
     if not test or not changes:
         return test
-    if "--ctstate " in test and any(way.does == _ENDS_TRACKING for way in changes):
+    if any(asked in test and way.does.startswith(change) for asked, change in _CHANGED_BY for way in changes):
         return unknown(test)
-    known = [way.change for way in changes if way.change is not None]
-    change = reduce(Change.then, known, UNCHANGED)
-    if len(known) < len(changes):
-        return _MARK_TEST.sub(lambda found: unknown(f"meta mark {found[1] or ''}{found[2]}"), test)
+    change = reduce(Change.then, (way.change for way in changes))
     before = {found[0]: _mark_before(found[2], change, negated=bool(found[1])) for found in _MARK_TEST.finditer(test)}
     if None in before.values():
         return None
@@ -202,8 +199,10 @@ def _before(test: str, changes: Sequence[Way]) -> str | None:
 def _mark_before(text: str, change: Change, *, negated: bool) -> str | None:
     """The test of a mark before *change* that is *text* after it; None where no mark meets it, empty where every one does."""
     value, mask = parse_mark(text)
-    if (value ^ change.value) & mask & change.mask:
+    if (value ^ change.value) & mask & change.mask & ~change.lost:
         return "" if negated else None
+    if mask & change.lost:
+        return unknown(f"meta mark {'! ' if negated else ''}{text}")
     kept = mask & ~change.mask
     if not kept:
         return None if negated else ""

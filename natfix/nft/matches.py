@@ -24,6 +24,7 @@ _FAMILY_NAMES: Final = {
 _ADDRESS_OPTIONS: Final = {"saddr": "-s", "daddr": "-d"}
 _DEVICE_OPTIONS: Final = {"iifname": "-i", "iif": "-i", "oifname": "-o", "oif": "-o"}
 _PORT_OPTIONS: Final = {"sport": "--sports", "dport": "--dports"}
+_MARK_FORMS: Final = {("meta", "mark"): "-m mark --mark {}", ("ct", "mark"): "-m connmark --mark {}"}
 _ANY_PORTS: Final = "th"
 
 
@@ -62,7 +63,7 @@ class Matches:
         if isinstance(left, Mapping) and "concat" in left:
             return self._concatenated(left, right, equal=equal)
         if isinstance(left, Mapping) and "&" in left:
-            return _each("-m mark --mark {}", _masked(left["&"], self._elements(right)), equal=equal)
+            return _each(*_masked(left["&"], self._elements(right)), equal=equal)
         if isinstance(left, Mapping) and "fib" in left:
             return _address_type(left["fib"], self._one_by_one(right), equal=equal)
         return self._by_key(key_of(left), left, right, equal=equal)
@@ -85,8 +86,8 @@ class Matches:
             return _each("-p {}", self._values(right), equal=equal)
         if key[0] == "meta" and key[1] in _DEVICE_OPTIONS:
             return _each(f"{_DEVICE_OPTIONS[key[1]]} {{}}", self._values(right), equal=equal)
-        if key == ("meta", "mark"):
-            return _each("-m mark --mark {}", [_number(each) for each in self._values(right)], equal=equal)
+        if key in _MARK_FORMS:
+            return _each(_MARK_FORMS[key], [_number(each) for each in self._values(right)], equal=equal)
         if key == ("ct", "state"):
             # "ct state != new,related" compares the whole bit field with two bits, which no state has.
             states = self._values(right) if equal else self._one_by_one(right)
@@ -190,11 +191,13 @@ def _number(value: str) -> str:
     return hex(int(value))
 
 
-def _masked(operands: Sequence[Any], elements: Sequence[Any]) -> list[str]:
+def _masked(operands: Sequence[Any], elements: Sequence[Any]) -> tuple[str, list[str]]:
+    """The form of a test of some bits of a mark, and the values for it."""
     values = [bare_element(each) for each in elements]
-    if key_of(operands[0]) != ("meta", "mark") or not all(isinstance(each, int) for each in (operands[1], *values)):
+    form = _MARK_FORMS.get(key_of(operands[0]))
+    if form is None or not all(isinstance(each, int) for each in (operands[1], *values)):
         raise UnknownError
-    return [f"{each:#x}/{operands[1]:#x}" for each in values]
+    return form, [f"{each:#x}/{operands[1]:#x}" for each in values]
 
 
 def _address_type(fib: Mapping[str, Any], names: Sequence[str], *, equal: bool) -> Alternatives:

@@ -16,6 +16,8 @@ _FAMILIES: Final = frozenset({"ip", "ip6"})
 # What needs no parameter to be understood: a comment, and a source NAT to the address of the device.
 _COMMENT, _MASQUERADE = "comment", "MASQUERADE"
 _ENDING: Final = frozenset({"SNAT", "DNAT", "REDIRECT", "NETMAP", "REJECT"})
+# A mark that nobody knows afterwards, be it of the packet or of its connection too.
+_MARKING: Final = {"MARK": (("nft:mark", False),), "CONNMARK": (("CONNMARK", False), ("nft:mark", False))}
 # What no parameter makes change anything that an address depends on.
 _HARMLESS: Final = frozenset(
     {"LOG", "NFLOG", "TRACE", "AUDIT", "TCPMSS", "CHECKSUM", "CLASSIFY", "DSCP", "ECN", "HL", "TTL", "TOS", "TEE"}
@@ -61,7 +63,8 @@ def guessed(one: Mapping[str, Any]) -> tuple[str, tuple[tuple[str, bool], ...]]:
     if kind == "target":
         # What translates does so to an address that nobody tells; what marks or tracks may do so in any way.
         is_end = name in _ENDING
-        return "", ((name if is_end or name in _HARMLESS else f"nft:xt_{name}", is_end),)
+        known = ((name if is_end or name in _HARMLESS else f"nft:xt_{name}", is_end),)
+        return "", _MARKING.get(name, known)
     # nft before 1.0.6 says nothing at all: it may be any test, any change, and any translation.
     return unknown(statement(one)), (("nft:xt", False), (_MASQUERADE, True))
 

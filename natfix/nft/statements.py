@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any, Final
 
 from natfix.nft.maps import Given, given
-from natfix.nft.marks import mark_change
+from natfix.nft.marks import CONNECTION, PACKET, set_connection_mark, set_mark
 from natfix.nft.matches import Matches, unknown
 from natfix.nft.rule import chain_name
 from natfix.nft.sets import UnknownError, key_of, text_of
 from natfix.nft.spelling import statement
-from natfix.nft.step import EVERYBODY, NOBODY, How, Step, Way
+from natfix.nft.step import EVERYBODY, MARKS_UNSEEN, NOBODY, How, Step, Way, asked
+from natfix.packets.bits import Change
 from natfix.ruleset import Family
 
 _VERDICTS: Final = {
@@ -55,7 +57,7 @@ def decided(vmap: Mapping[str, Any], matches: Matches) -> Step:
     found = []
     for test, value in given(vmap, matches, words):
         # Of a map that nobody knows, nobody knows where it leads.
-        way = verdict(value) if value is not None else Way(does=f"-j {_named(words)}", change=None)
+        way = verdict(value) if value is not None else Way(does=f"-j {_named(words)}", change=Change.to_unknown())
         assert way is not None, "a verdict map holds verdicts"  # noqa: S101
         found.append(Way(test, way.does, way.how, way.change))
     return tuple(found)
@@ -135,60 +137,73 @@ def _is_of(address: Any, family: Family) -> bool:  # noqa: ANN401  (JSON)
     return _FAMILIES.get(protocol) is family and field in {"saddr", "daddr"}
 
 
-def effect(one: Mapping[str, Any], matches: Matches) -> Step:
-    """The ways of a statement after which the rule goes on.
+def effect(one: Mapping[str, Any], matches: Matches) -> list[Step]:
+    """The steps of a statement after which the rule goes on.
 
     What is not modelled becomes a target that nobody can evaluate, after which it may go on or not.
     """
     ((kind, value),) = one.items()
     is_map = isinstance(value, Mapping) and "map" in value
     if kind in _PASSING and not is_map:
-        return EVERYBODY
+        return [EVERYBODY]
     if kind in _STOPPING or kind in _PASSING:
-        return (Way(unknown(statement(one))),)
+        return [asked(unknown(statement(one)))]
     if kind == "notrack":
-        return (Way(does="-j NOTRACK"),)
+        return [(Way(does="-j NOTRACK"),)]
     if kind == "mangle":
         return _mangled(one, matches)
-    return (Way(unknown(statement(one)), f"-j {_named(statement(one))}", change=None),)
+    return [_strange(one)]
 
 
-def _mangled(one: Mapping[str, Any], matches: Matches) -> Step:
-    key, value = one["mangle"]["key"], one["mangle"]["value"]
+def _strange(one: Mapping[str, Any]) -> Step:
     words = statement(one)
+    return (Way(unknown(words), f"-j {_named(words)}", change=Change.to_unknown()),)
+
+
+def _mangled(one: Mapping[str, Any], matches: Matches) -> list[Step]:
+    key, value = one["mangle"]["key"], one["mangle"]["value"]
     try:
         kind, name = key_of(key)
     except UnknownError:
         kind, name = next(iter(key)), ""
-    if (kind, name) == ("meta", "mark"):
-        return tuple(_marked(each, words) for each in _values(value, matches, words))
+    if (kind, name) == PACKET:
+        return _marked(one, value, matches)
+    if (kind, name) == CONNECTION:
+        return _connection_marked(one, value)
     if kind == "ct" or (kind == "meta" and name in _HARMLESS_META):
-        # A mark of the connection is a match that nobody can evaluate wherever it is asked for.
-        does = "-j CONNMARK --save-mark" if (kind, name) == ("ct", "mark") else ""
-        return (Way("" if isinstance(value, (int, str)) or _is_mark(value) else unknown(words), does),)
+        return [EVERYBODY if isinstance(value, (int, str)) else asked(unknown(statement(one)))]
     if kind == "tcp option" or name in _HARMLESS_FIELDS:
-        return (Way(unknown(words)),)
-    return (Way(unknown(words), f"-j {_named(words)}", change=None),)
+        return [asked(unknown(statement(one)))]
+    return [_strange(one)]
 
 
-def _marked(each: Given, words: str) -> Way:
-    test, value = each
+def _marked(one: Mapping[str, Any], value: Any, matches: Matches) -> list[Step]:  # noqa: ANN401  (JSON)
+    words = statement(one)
+    # Where there is nothing to take the value from the rule ends.
+    perhaps = asked(unknown(words))
+    if isinstance(value, Mapping) and "map" in value:
+        return [tuple(_mapped_mark(each) for each in given(value["map"], matches, words))]
     try:
-        change = mark_change(value)
+        targets = set_mark(value)
     except UnknownError:
-        restores = value == {"ct": {"key": "mark"}}
-        does = "-j CONNMARK --restore-mark" if restores else f"-j {_named(words)}"
-        return Way(test or unknown(words), does, change=None)
-    return Way(test, f"-j MARK --set-xmark {change.value:#x}/{change.mask:#x}", change=change)
+        return [(MARKS_UNSEEN,), perhaps]
+    does: list[Step] = [(Way(does=target, change=change),) for target, change in targets]
+    return does if len(targets) == 1 and targets[0][1].lost == 0 else [*does, perhaps]
 
 
-def _is_mark(value: Any) -> bool:  # noqa: ANN401  (JSON)
-    """Whether a value is made of the mark of the packet, which every packet has."""
+def _mapped_mark(each: Given) -> Way:
+    if not isinstance(each.value, int):
+        return replace(MARKS_UNSEEN, test=each.test)
+    ((target, change),) = set_mark(each.value)
+    return Way(each.test, target, change=change)
+
+
+def _connection_marked(one: Mapping[str, Any], value: Any) -> list[Step]:  # noqa: ANN401  (JSON)
     try:
-        mark_change(value)
+        return [(Way(does=target),) for target in set_connection_mark(value)]
     except UnknownError:
-        return False
-    return True
+        # CONNMARK without words: to what nobody knows.
+        return [(Way(does="-j CONNMARK"),), asked(unknown(statement(one)))]
 
 
 def _named(words: str) -> str:

@@ -29,13 +29,13 @@ class Way:
             step, unless nobody can evaluate them.
         does: the words of a target; empty for nothing.
         how: where it leads.
-        change: what it does to the mark; None when nobody knows.
+        change: what it does to the mark.
     """
 
     test: str = ""
     does: str = ""
     how: How = How.ON
-    change: Change | None = UNCHANGED
+    change: Change = UNCHANGED
 
     @property
     def comes_back(self) -> bool:
@@ -50,6 +50,8 @@ class Way:
 
 Step: TypeAlias = tuple[Way, ...]
 EVERYBODY: Final[Step] = (Way(),)
+MARKS_UNSEEN: Final = Way(does="-j nft:mark", change=Change.to_unknown())
+"""What sets the mark of packets to something that nobody knows, and does nothing else (natfix.packets.target)."""
 NOBODY: Final[Step] = ()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from natfix.nft import BaseChain, parse_nft
 from natfix.packets import Fate, walk
+from natfix.packets.bits import Bits
 from natfix.ruleset import Family
 from tests.kernel.test_walk_agrees import PACKETS, SEED, TABLES, random_packets
 from tests.kernel.wire import Wire, wire
@@ -82,6 +83,8 @@ def matches(family: Family) -> list[str]:
         "ct direction original",
         f"meta protocol {ip}",
         "meta mark & 0x3 { 0x1, 0x2 }",
+        "ct mark 0x0",
+        "ct mark & 0x3 != 0x1",
         "meta mark & 0x5 != { 0x1, 0x4 }",
         'oifname . meta l4proto { "eth0" . tcp, "docker0" . udp }',
         'oifname . meta l4proto != { "eth0" . tcp }',
@@ -104,6 +107,11 @@ def changes(family: Family) -> list[str]:
         f"meta mark set {ip} daddr map {{ {nets[1]} : 0x1, {nets[3]} : 0x2 }}",
         'meta mark set oifname map { "eth0" : 0x3, * : 0x4 }',
         "ct mark set meta mark",
+        "ct mark set meta mark & 0x3 | 0x4",
+        "ct mark set ct mark or 0x2",
+        "ct mark set 0x1",
+        "meta mark set ct mark",
+        "meta mark set ct mark & 0x6 ^ 0x1",
     ]
 
 
@@ -191,7 +199,7 @@ def _of_one_protocol(chance: random.Random, words: list[str], most: int = 3) -> 
     chosen: dict[str, str] = {}
     for each in chance.sample(words, chance.randint(0, most)):
         asks = each.split()
-        kind = "protocol" if {"tcp", "udp", "l4proto"} & set(asks) else "state" if asks[0] == "ct" else each
+        kind = "protocol" if {"tcp", "udp", "l4proto"} & set(asks) else "state" if asks[:2] == ["ct", "state"] else each
         chosen.setdefault(kind, each)
     return list(chosen.values())
 
@@ -236,7 +244,7 @@ def asked(cables: Wire, text: str, family: Family, packets: list[Datagram]) -> t
 
 def fates_told(base: BaseChain, packets: list[Datagram]) -> list[set[Fate]]:
     """What natfix says of each packet: one fate, or several where it says that it cannot tell."""
-    coming = everything(base.table.family).having("state", frozenset({"NEW"}))
+    coming = everything(base.table.family).having("state", frozenset({"NEW"})).having("connmark", Bits())
     outcomes = walk(base.table, base.chain, coming, ipsets=base.ipsets)
     told = [[each for each in outcomes if holds(each.packets, packet)] for packet in packets]
     assert all(len(each) == 1 or not any(outcome.certain for outcome in each) for each in told), told

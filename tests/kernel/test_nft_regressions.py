@@ -174,6 +174,16 @@ CASES = {
         SNAT,
         pre=("meta mark set 0x1", "meta mark set ip saddr map { 172.8.0.0/16 : 0x2 } counter"),
     ),
+    # The mark of the connection is followed as that of the packet.
+    "mark-of-the-connection": Case(
+        (OUTSIDE, "meta mark 0x5 masquerade"), SNAT, pre=("ct mark set 0x4", "meta mark set ct mark | 0x1")
+    ),
+    "mark-into-the-connection": Case(
+        (OUTSIDE, "ct mark & 0xf == 0x3 masquerade"), SNAT, pre=("meta mark set 0x12", "ct mark set meta mark & 0xf ^ 0x1")
+    ),
+    "mark-by-chance": Case(
+        (OUTSIDE, "meta mark 0x0 masquerade"), SNAT, pre=("meta mark set numgen inc mod 1",), sure=False
+    ),
     # Nothing about these is in doubt.
     "protocol-of-a-family": Case((f"meta protocol ip {BROAD}",), SNAT, family="inet"),
     "protocols-of-families": Case(

@@ -16,7 +16,8 @@ GOTO = (Way(does="-g x", how=How.LEAVE),)
 JUMP = (Way(does="-j x", how=How.CALL),)
 SET = (Way(does="-j MARK --set-xmark 0x1/0x3", change=Change(1, 3)),)
 FLIP = (Way(does="-j MARK --set-xmark 0x3/0x0", change=Change(3, 0)),)
-RESTORE = (Way(does="-j CONNMARK --restore-mark", change=None),)
+RESTORE = (Way(does="-j CONNMARK --restore-mark", change=Change.to_unknown()),)
+LOSE = (Way(does="-j MARK --set-xmark 0x1/0x1", change=Change(1, 3, 2)),)
 NOTRACK = (Way(does="-j NOTRACK"),)
 
 
@@ -120,6 +121,11 @@ def test_what_leaves_stands_before_all_else_in_the_chain_of_the_rule(
         (RESTORE, "-i a -m mark ! --mark 0x2", f"-i a {unknown('meta mark ! 0x2')} "),
         (NOTRACK, "-m conntrack --ctstate NEW", f"{unknown('-m conntrack --ctstate NEW')} "),
         (NOTRACK, "-i a", "-i a "),
+        (RESTORE, "-m connmark --mark 0x1", f"{unknown('-m connmark --mark 0x1')} "),
+        (SET, "-m connmark --mark 0x1", "-m connmark --mark 0x1 "),
+        (LOSE, "-m mark --mark 0x0/0x1", None),
+        (LOSE, "-m mark --mark 0x1/0x1", ""),
+        (LOSE, "-m mark --mark 0x1/0x3", f"{unknown('meta mark 0x1/0x3')} "),
     ],
 )
 def test_what_leaves_after_a_change_is_asked_for_as_it_was_before(change: Step, test: str, before: str | None) -> None:

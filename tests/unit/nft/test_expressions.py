@@ -12,6 +12,7 @@ SADDR: dict[str, Any] = {"payload": {"protocol": "ip", "field": "saddr"}}
 MARK: dict[str, Any] = {"meta": {"key": "mark"}}
 TCP: dict[str, Any] = {"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": "tcp"}}
 ACCEPT = (Way(does="-j ACCEPT", how=How.END),)
+LOST = Change.to_unknown()
 NEITHER = {"xt": None}
 
 
@@ -38,14 +39,16 @@ def test_what_is_asked_after_a_change_that_is_not_followed_is_known_to_nobody() 
     unseen = {"mangle": {"key": SADDR, "value": "10.0.0.1"}}
     assert steps(unseen, TCP, {"accept": None})[1:] == [(Way(unknown("meta l4proto tcp")),), ACCEPT]
     # Of a mark the walk knows itself that nobody knows it.
-    restored = {"mangle": {"key": MARK, "value": {"ct": {"key": "mark"}}}}
-    assert steps(restored, TCP, {"accept": None})[1:] == [(Way("-p tcp"),), ACCEPT]
+    unknown_mark = {"mangle": {"key": MARK, "value": {"numgen": {}}}}
+    assert steps(unknown_mark, TCP, {"accept": None})[2:] == [(Way("-p tcp"),), ACCEPT]
 
 
 def test_an_expression_of_iptables_is_its_target_where_no_other_ends_the_rule() -> None:
     words = unknown('{"xt":null}')
     assert steps(NEITHER, {"accept": None}) == [(Way(words),), ACCEPT]
-    assert steps(NEITHER) == [(Way(words, "-j nft:xt", change=None), Way(words, "-j MASQUERADE", How.END))]
+    assert steps(NEITHER) == [(Way(words, "-j nft:xt", change=LOST), Way(words, "-j MASQUERADE", How.END))]
     assert steps({"xt": {"type": "match", "name": "set"}}) == [(Way(unknown("xt match set")),)]
     assert steps({"xt": {"type": "target", "name": "SNAT"}}) == [(Way(does="-j SNAT", how=How.END),)]
-    assert steps({"xt": {"type": "target", "name": "MARK"}}, TCP)[0] == (Way(does="-j nft:xt_MARK", change=None),)
+    assert steps({"xt": {"type": "target", "name": "MARK"}}) == [(Way(does="-j nft:mark", change=LOST),)]
+    assert steps({"xt": {"type": "target", "name": "CONNMARK"}})[0] == (Way(does="-j CONNMARK"),)
+    assert steps({"xt": {"type": "target", "name": "HMARK"}})[0] == (Way(does="-j nft:xt_HMARK", change=LOST),)

@@ -85,10 +85,7 @@ def test_every_rule_of_a_real_listing_is_put_into_words() -> None:
         "-m conntrack --ctstate RELATED,NEW -p tcp -m multiport --dports 80 -d 10.0.0.1 -j ACCEPT",
         r'-m nft --expression "{\"numgen\":{\"mode\":\"random\",\"mod\":2,\"offset\":0}} 0" -j MASQUERADE',
         "-j @docker-bridges/POST#24",
-        (
-            '-s 10.0.0.0/8 -p tcp -m nft --expression "ct mark 5" '
-            '-m nft --expression "limit rate 5/second burst 5 packets" -j MASQUERADE'
-        ),
+        ('-s 10.0.0.0/8 -p tcp -m connmark --mark 0x5 -m nft --expression "limit rate 5/second burst 5 packets" -j MASQUERADE'),
         "-s 10.141.11.0/24 -j NETMAP --to 192.168.2.0/24",
         "-p udp -m multiport --sports 53 -j ACCEPT",
     ]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from natfix.nft.marks import mark_change
+from natfix.nft.marks import CONNECTION, mark_change, set_connection_mark, set_mark
 from natfix.nft.sets import UnknownError
 from natfix.packets.bits import Bits
 
@@ -31,6 +31,7 @@ def test_a_mark_becomes_what_the_operators_say_one_after_the_other(operators: tu
 def test_a_number_is_the_mark_and_the_mark_is_itself() -> None:
     assert mark_change(5).of(Bits(3)) == Bits(5)
     assert not mark_change(MARK)
+    assert mark_change({"&": [{"ct": {"key": "mark"}}, 1]}, CONNECTION).of(Bits(3)) == Bits(1)
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,15 @@ def test_a_number_is_the_mark_and_the_mark_is_itself() -> None:
 def test_what_is_made_of_something_else_is_unknown(value: Any) -> None:  # noqa: ANN401
     with pytest.raises(UnknownError):
         mark_change(value)
+
+
+@pytest.mark.parametrize("value", ["x", {"numgen": {}}, {"ct": {"key": "id"}}])
+def test_no_mark_is_set_to_what_is_unknown(value: Any) -> None:  # noqa: ANN401
+    for setting in (set_mark, set_connection_mark):
+        with pytest.raises(UnknownError):
+            setting(value)
+
+
+def test_one_mark_is_taken_from_the_other() -> None:
+    assert [does for does, _ in set_mark({"ct": {"key": "mark"}})] == ["-j CONNMARK --restore-mark"]
+    assert set_connection_mark(MARK) == ["-j CONNMARK --save-mark"]

@@ -39,6 +39,8 @@ def of(left: Any, right: Any, operator: str = "==", family: Family = Family.IPV4
         (meta("oif"), "lo", "-o lo", "! -o lo"),
         (meta("oifname"), "cali*", "-o cali+", "! -o cali+"),
         (meta("mark"), 16384, "-m mark --mark 0x4000", "-m mark ! --mark 0x4000"),
+        ({"ct": {"key": "mark"}}, 5, "-m connmark --mark 0x5", "-m connmark ! --mark 0x5"),
+        ({"&": [{"ct": {"key": "mark"}}, 3]}, 1, "-m connmark --mark 0x1/0x3", "-m connmark ! --mark 0x1/0x3"),
         ({"&": [meta("mark"), 16384]}, 0, "-m mark --mark 0x0/0x4000", "-m mark ! --mark 0x0/0x4000"),
         (payload("tcp", "dport"), 80, "-p tcp -m multiport --dports 80", "-p tcp -m multiport ! --dports 80"),
         (
@@ -130,7 +132,7 @@ def test_the_family_is_known_when_rules_are_put_into_words() -> None:
         (meta("mark"), 5, "<"),
         (meta("mark"), "five", "=="),
         (meta("skuid"), 0, "=="),
-        ({"&": [{"ct": {"key": "mark"}}, 1]}, 1, "=="),
+        ({"&": [{"ct": {"key": "label"}}, 1]}, 1, "=="),
         ({"&": [meta("mark"), "x"]}, 1, "=="),
         ({"&": [meta("mark"), 1]}, "x", "=="),
         ({"fib": {"result": "oif", "flags": ["saddr"]}}, "eth0", "=="),

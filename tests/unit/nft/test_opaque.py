@@ -32,8 +32,8 @@ def test_a_comment_and_masquerade_need_no_parameter() -> None:
     [
         ([xt("match", "addrtype"), {"accept": None}], '-m nft --expression "xt match addrtype" -j ACCEPT'),
         ([SADDR, xt("target", "SNAT")], "-s 10.0.0.0/8 -j SNAT"),
-        ([xt("target", "MARK")], "-j nft:xt_MARK"),
-        ([xt("target", "CONNMARK")], "-j nft:xt_CONNMARK"),
+        ([xt("target", "MARK")], "-j nft:mark"),
+        ([xt("target", "TPROXY")], "-j nft:xt_TPROXY"),
         ([xt("target", "TCPMSS")], "-j TCPMSS"),
         ([{"xt": None}, {"accept": None}], r'-m nft --expression "{\"xt\":null}" -j ACCEPT'),
     ],

@@ -6,7 +6,7 @@ import pytest
 
 from natfix.nft.matches import Matches
 from natfix.nft.statements import decided, effect, translation, verdict
-from natfix.nft.step import How, Step, Way
+from natfix.nft.step import EVERYBODY, How, Step, Way
 from natfix.packets.bits import Change
 from natfix.ruleset import Family
 
@@ -16,6 +16,8 @@ DADDR: dict[str, Any] = {"payload": {"protocol": "ip", "field": "daddr"}}
 DPORT: dict[str, Any] = {"payload": {"protocol": "tcp", "field": "dport"}}
 NAMED: dict[str, list[Any]] = {"m": [["10.0.0.1", "10.0.0.2"]], "filled": [["10.0.0.1", "10.0.0.2"]]}
 NETS = [[{"prefix": {"addr": "10.0.0.0", "len": 24}}, {"prefix": {"addr": "10.1.0.0", "len": 24}}]]
+CONNMARK: dict[str, Any] = {"ct": {"key": "mark"}}
+LOST = Change.to_unknown()
 UNKNOWN = "-m nft --expression "
 
 
@@ -27,8 +29,12 @@ def mapped(key: Any, *elements: Any) -> dict[str, Any]:  # noqa: ANN401
     return {"map": {"key": key, "data": {"set": list(elements)}}}
 
 
-def mangled(value: Any, key: Any = None) -> Step:  # noqa: ANN401
-    return effect({"mangle": {"key": key or MARK, "value": value}}, matches())
+def effects(one: dict[str, Any]) -> list[Step]:
+    return effect(one, matches())
+
+
+def mangled(value: Any, key: Any = None) -> list[Step]:  # noqa: ANN401
+    return effects({"mangle": {"key": key or MARK, "value": value}})
 
 
 def words(step: Step | None) -> tuple[str, ...] | None:
@@ -60,7 +66,7 @@ def test_a_verdict_map_is_a_way_for_each_key() -> None:
         Way("! -i a ! -i b", "-j RETURN", How.LEAVE),
     )
     (way,) = decided({"key": iifname, "data": "@gone"}, matches())
-    assert (way.test, way.does, way.change) == (f'{UNKNOWN}"iifname vmap @gone"', "-j nft:iifname_vmap_@gone", None)
+    assert (way.test, way.does, way.change) == (f'{UNKNOWN}"iifname vmap @gone"', "-j nft:iifname_vmap_@gone", LOST)
 
 
 @pytest.mark.parametrize(
@@ -140,33 +146,54 @@ def test_a_map_gives_an_address_to_who_meets_a_key(address: Any, options: dict[s
     ],
 )
 def test_marks_are_changed(value: Any, said: str, change: Change) -> None:  # noqa: ANN401
-    assert mangled(value) == (Way(does=said, change=change),)
+    assert mangled(value) == [(Way(does=said, change=change),)]
 
 
 def test_a_map_gives_a_mark_to_who_meets_a_key() -> None:
-    assert words(mangled(mapped(SADDR, ["10.0.0.1", 1], ["10.0.0.2", 2]))) == (
-        "-s 10.0.0.1 -j MARK --set-xmark 0x1/0xffffffff",
-        "-s 10.0.0.2 -j MARK --set-xmark 0x2/0xffffffff",
-    )
+    (step,) = mangled(mapped(SADDR, ["10.0.0.1", 1], ["10.0.0.2", {"odd": 1}]))
+    assert words(step) == ("-s 10.0.0.1 -j MARK --set-xmark 0x1/0xffffffff", "-s 10.0.0.2 -j nft:mark")
+    (step,) = mangled({"map": {"key": SADDR, "data": "@gone"}})
+    assert words(step) == ("?  -j nft:mark",)
+
+
+@pytest.mark.parametrize("value", ["x", {"<<": [MARK, 1]}, {"|": [{"numgen": {}}, 1]}, {"a": 1, "b": 2}])
+def test_a_mark_that_nobody_can_follow_is_lost_and_what_comes_then_may_not_be_done(value: Any) -> None:  # noqa: ANN401
+    does, perhaps = mangled(value)
+    assert does == (Way(does="-j nft:mark", change=LOST),)
+    assert words(perhaps) == ("?",)
 
 
 @pytest.mark.parametrize(
-    "value",
-    ["x", {"<<": [MARK, 1]}, {"|": [{"numgen": {}}, 1]}, {"&": [{"ct": {"key": "mark"}}, 255]}, {"a": 1, "b": 2}],
+    ("value", "said"),
+    [
+        (CONNMARK, ("-j CONNMARK --restore-mark",)),
+        ({"&": [CONNMARK, 255]}, ("-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xff",)),
+        (
+            {"|": [CONNMARK, 1]},
+            ("-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xfffffffe", "-j MARK --set-xmark 0x1/0x0"),
+        ),
+    ],
 )
-def test_a_mark_that_nobody_can_follow_is_a_target_of_its_own(value: Any) -> None:  # noqa: ANN401
-    (way,) = mangled(value)
-    assert way.does.startswith("-j nft:meta_mark_set_")
-    assert way.does.count(" ") == 1
-    assert (UNKNOWN in way.test, way.change, way.how) == (True, None, How.ON)
+def test_the_mark_of_the_connection_is_taken(value: Any, said: tuple[str, ...]) -> None:  # noqa: ANN401
+    *steps, perhaps = mangled(value)
+    assert tuple(way.does for step in steps for way in step) == said
+    assert steps[0][0].change == LOST
+    assert words(perhaps) == ("?",), "a packet that nobody tracks has none"
 
 
-def test_the_mark_of_the_connection() -> None:
-    (way,) = mangled({"ct": {"key": "mark"}})
-    assert (way.does, way.change) == ("-j CONNMARK --restore-mark", None)
-    assert UNKNOWN in way.test, "a packet that nobody tracks has none"
-    assert mangled({"&": [MARK, 255]}, {"ct": {"key": "mark"}}) == (Way(does="-j CONNMARK --save-mark"),)
-    assert words(mangled(DADDR, {"ct": {"key": "mark"}})) == ("?  -j CONNMARK --save-mark",)
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (5, ["-j CONNMARK --set-xmark 0x5/0xffffffff"]),
+        ({"|": [CONNMARK, 1]}, ["-j CONNMARK --set-xmark 0x1/0x1"]),
+        (MARK, ["-j CONNMARK --save-mark"]),
+        ({"&": [MARK, 255]}, ["-j CONNMARK --save-mark --nfmask 0xff --ctmask 0xffffffff"]),
+        ({"^": [MARK, 255]}, ["-j CONNMARK --save-mark", "-j CONNMARK --set-xmark 0xff/0x0"]),
+        (DADDR, ["-j CONNMARK", "?"]),
+    ],
+)
+def test_the_mark_of_the_connection_is_set(value: Any, said: list[str]) -> None:  # noqa: ANN401
+    assert [each for step in mangled(value, CONNMARK) for each in words(step) or ()] == said
 
 
 @pytest.mark.parametrize(
@@ -181,21 +208,23 @@ def test_the_mark_of_the_connection() -> None:
     ],
 )
 def test_what_is_set_beside_is_no_target(key: Any, value: Any, said: tuple[str, ...]) -> None:  # noqa: ANN401
-    assert words(mangled(value, key)) == said
+    assert [words(step) for step in mangled(value, key)] == [said]
 
 
 @pytest.mark.parametrize("key", [SADDR, {"meta": {"key": "broute"}}, {"x": {}}])
 def test_what_else_is_set_is_a_target_that_nobody_can_evaluate(key: Any) -> None:  # noqa: ANN401
-    (way,) = mangled(1, key)
+    ((way,),) = mangled(1, key)
     assert way.does.startswith("-j nft:")
-    assert (UNKNOWN in way.test, way.change) == (True, None)
+    assert way.does.count(" ") == 1
+    assert (UNKNOWN in way.test, way.change) == (True, LOST)
 
 
 def test_what_changes_nothing_stops_the_rule_or_never_does() -> None:
-    assert [words(effect({kind: {}}, matches())) for kind in ("counter", "log", "last")] == [("",)] * 3
-    assert [words(effect({kind: {}}, matches())) for kind in ("limit", "ct count", "set", "meter")] == [("?",)] * 4
-    assert words(effect({"counter": mapped(SADDR, ["10.0.0.1", "seen"])}, matches())) == ("?",)
-    assert effect({"notrack": None}, matches()) == (Way(does="-j NOTRACK"),)
-    (way,) = effect({"queue": {"num": 1}}, matches())
-    assert (way.does, way.change) == ("-j nft:{'queue':{'num':1}}", None)
+    assert [effects({kind: {}}) for kind in ("counter", "log", "last")] == [[EVERYBODY]] * 3
+    stopping = [effects({kind: {}}) for kind in ("limit", "ct count", "set", "meter")]
+    assert [[words(step) for step in steps] for steps in stopping] == [[("?",)]] * 4
+    assert [words(step) for step in effects({"counter": mapped(SADDR, ["10.0.0.1", "seen"])})] == [("?",)]
+    assert effects({"notrack": None}) == [(Way(does="-j NOTRACK"),)]
+    ((way,),) = effects({"queue": {"num": 1}})
+    assert (way.does, way.change) == ("-j nft:{'queue':{'num':1}}", LOST)
     assert UNKNOWN in way.test
