@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final
 
 from natfix.errors import RulesetSyntaxError
@@ -172,9 +173,13 @@ class _Maker:
     number: int
     listed: Mapping[str, Any]
 
+    @cached_property
+    def said(self) -> str:
+        # Once for all the rules that it is in the words of iptables.
+        return self.listed.get(opaque.WORDS) or spelled(opaque.plain(self.listed["expr"]))
+
     def rule(self, chain: str, words: str) -> Rule:
-        said = self.listed.get(opaque.WORDS) or spelled(opaque.plain(self.listed["expr"]))
-        return NftRule(chain, words, None, 0, self.number, said, int(self.listed.get("handle", 0)))
+        return NftRule(chain, words, None, 0, self.number, self.said, int(self.listed.get("handle", 0)))
 
 
 def _tables(objects: Sequence[Mapping[str, Any]]) -> list[_NftTable]:

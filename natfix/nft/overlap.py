@@ -18,12 +18,19 @@ _MOST_PAIRS: Final = 200_000
 
 def overlapping(keys: Sequence[Any]) -> list[Any]:
     """Those of several keys of which nobody knows whether a packet meets another one first."""
-    boxes = [(key, tuple(map(_span, key["concat"]))) for key in keys if isinstance(key, Mapping) and "concat" in key]
-    wide = [each for each in boxes if any(first != last for first, last in each[1])]
+    joined = [key for key in keys if isinstance(key, Mapping) and "concat" in key]
+    if not any(_is_wide(part) for key in joined for part in key["concat"]):
+        return []
+    boxes = [(key, tuple(map(_span, key["concat"]))) for key in joined]
+    wide = [each for each in boxes if any(map(_is_wide, each[0]["concat"]))]
     if len(wide) * len(boxes) > _MOST_PAIRS:
         return [key for key, _ in boxes]
     pairs = ((one, other) for one, other in itertools.product(wide, boxes) if one is not other)
     return [key for one, other in pairs if _meet(one[1], other[1]) for key in (one[0], other[0])]
+
+
+def _is_wide(part: Any) -> bool:  # noqa: ANN401  (JSON)
+    return isinstance(part, Mapping) or (isinstance(part, str) and part.endswith("*"))
 
 
 def _meet(one: Sequence[_Span], other: Sequence[_Span]) -> bool:
