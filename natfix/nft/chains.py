@@ -20,8 +20,9 @@ from natfix.packets.fields import parse_mark
 
 _MARK_TEST: Final = re.compile(r"-m mark (! )?--mark (\S+)")
 # What a chain that is called, or a target, can change of what a test asks for.
-_UNSTABLE: Final = ("--mark ", "--ctstate ")
-_CHANGED_BY: Final = (("--ctstate ", "-j NOTRACK"), ("-m connmark ", "-j NOTRACK"), ("-m connmark ", "-j CONNMARK"))
+_UNSTABLE: Final = ("--mark ", "--ctstate ", "--ctdir ")
+_OF_CONNECTIONS: Final = ("--ctstate ", "--ctdir ", "-m connmark ")
+_CHANGED_BY: Final = (*((asked, "-j NOTRACK") for asked in _OF_CONNECTIONS), ("-m connmark ", "-j CONNMARK"))
 
 
 def laid_out(steps: Sequence[Step], helper: str) -> tuple[list[str], dict[str, list[str]]]:

@@ -120,6 +120,7 @@ def test_what_leaves_stands_before_all_else_in_the_chain_of_the_rule(
         (RESTORE, "-i a", "-i a "),
         (RESTORE, "-i a -m mark ! --mark 0x2", f"-i a {unknown('meta mark ! 0x2')} "),
         (NOTRACK, "-m conntrack --ctstate NEW", f"{unknown('-m conntrack --ctstate NEW')} "),
+        (NOTRACK, "-m conntrack --ctdir ORIGINAL", f"{unknown('-m conntrack --ctdir ORIGINAL')} "),
         (NOTRACK, "-i a", "-i a "),
         (RESTORE, "-m connmark --mark 0x1", f"{unknown('-m connmark --mark 0x1')} "),
         (SET, "-m connmark --mark 0x1", "-m connmark --mark 0x1 "),
