@@ -91,7 +91,7 @@ class Installed:
                 raise HostError(f"what is installed was installed by natfix {content['version']}", hint="Uninstall with that.")
             files = tuple(_placed(one) for one in content["files"])
             return cls(files, tuple(content["enabled"]), content["guard"], content["version"])
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise HostError(
                 f"what natfix installed cannot be read: {error!r}",
                 hint="Remove natfix-*.service, natfix-*.path and */natfix.conf from /etc/systemd/system by hand.",

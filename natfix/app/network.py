@@ -74,5 +74,5 @@ def _pretty(text: str | None) -> bytes | None:
         return None
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False).encode("utf-8", "surrogateescape")
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.encode("utf-8", "surrogateescape")

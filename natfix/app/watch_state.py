@@ -113,7 +113,7 @@ def read_watcher(files: Files, path: str = STATE_PATH) -> Watcher | None:
             findings=document.get("findings", 0),
             unguarded=document.get("unguarded", ""),
         )
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise HostError(
             f"{path} is no state of a watcher ({error!r})", hint="Restart the watcher; it writes it anew."
         ) from error

@@ -77,21 +77,22 @@ class _Found:
         met = list(self._met(outcome, arrival))
         if not met and arrival.marked:
             self._lose(Loss(str(arrival.marked[-1]), "marks them, and what has this mark does not come to this rule"))
-        for each in met:
+        for each, unknown in met:
             missed = self.guard.missed(each.packets) if self.guard else (each.packets,)
             if not missed and self.guard:
                 self._lose(Loss(self.guard.name, "binds these packets first"))
-            self.kept += [_as_sent(replace(outcome, packets=packets)) for packets in missed]
+            doubted = replace(outcome, unknown=tuple(dict.fromkeys((*outcome.unknown, *unknown))))
+            self.kept += [_as_sent(replace(doubted, packets=packets)) for packets in missed]
             self.firsts += [None if arrival.doubts else arrival.first for _ in missed]
 
-    def _met(self, outcome: Outcome, arrival: Arrival) -> Iterator[Arrival]:
-        """What of it meets the rule with the mark that it has by now."""
+    def _met(self, outcome: Outcome, arrival: Arrival) -> Iterator[tuple[Arrival, tuple[str, ...]]]:
+        """What of it meets the rule with the mark that it has by now, and what leaves that in doubt."""
         if not arrival.marked or self.hit.marked or self.hit.behind is not None:
-            yield arrival
+            yield arrival, ()
             return
         for each in self.subject.sent(arrival.packets):
             if each.fate is outcome.fate and each.rule == outcome.rule:
-                yield replace(arrival, packets=each.packets)
+                yield replace(arrival, packets=each.packets), each.unknown
 
 
 def _as_sent(outcome: Outcome) -> Outcome:

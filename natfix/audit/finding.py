@@ -121,12 +121,25 @@ def _without_general(found: list[Finding]) -> Iterable[Finding]:
 
 def _unique(found: Iterable[Finding]) -> Iterable[Finding]:
     """One finding for a rule and a kind, the worst and surest, though several subnets may meet it."""
-    best: dict[tuple[str, str, int, Rule], Finding] = {}
+    best: dict[tuple[object, ...], Finding] = {}
     for finding in found:
-        key = (finding.kind.id, finding.table, finding.rule.line, finding.rule)
-        if key not in best or _weight(finding) > _weight(best[key]):
+        key = (finding.kind.id, finding.table, *_place(finding.rule))
+        before = best.get(key)
+        if before is None or _weight(finding) > _weight(before):
             best[key] = finding
+        elif finding.rule != before.rule and _is_as_much(finding, before):
+            best[key] = replace(before, packets=joined((*before.packets, *finding.packets)))
     return best.values()
+
+
+def _place(rule: Rule) -> tuple[object, ...]:
+    # One rule of nft can be several in the words of iptables, each for other packets.
+    return (rule.chain, rule.number, str(rule)) if rule.native else (rule.line, rule)
+
+
+def _is_as_much(one: Finding, other: Finding) -> bool:
+    """Whether two alternatives of one rule say the same of packets that are parts of the same."""
+    return (_weight(one), one.message, one.whole) == (_weight(other), other.message, other.whole)
 
 
 def _weight(finding: Finding) -> tuple[bool, bool]:

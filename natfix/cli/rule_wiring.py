@@ -54,7 +54,7 @@ def without_known(result: CheckResult, path: str) -> CheckResult:
 
     try:
         data = json.loads(file_wiring.read_file(path, hint=HINT))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is no baseline: {error}", hint=HINT) from error
     return leave_out(result, Baseline.from_json(data, path), path)
 

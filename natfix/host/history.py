@@ -128,7 +128,7 @@ def decode(data: bytes, id_: str, source: str) -> Record:
     try:
         content: Any = json.loads(data)
         version, found, stored = content["version"], content["id"], content["data"]
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise _damaged(source, f"it holds no record of natfix ({error})") from error
     if version != VERSION:
         raise HostError(

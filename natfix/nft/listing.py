@@ -6,15 +6,17 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final
 
 from natfix.errors import RulesetSyntaxError
 from natfix.nft import opaque
-from natfix.nft.matches import ALWAYS, Alternatives, Matches, unknown
-from natfix.nft.rule import NftChain, NftRule
-from natfix.nft.sets import UnknownError, bare_element
-from natfix.nft.spelling import spelled, statement
-from natfix.nft.statements import effect, translation, verdict
+from natfix.nft.chains import laid_out
+from natfix.nft.expressions import steps_of
+from natfix.nft.matches import Matches
+from natfix.nft.rule import NftChain, NftRule, chain_name
+from natfix.nft.sets import filled_sets
+from natfix.nft.spelling import spelled
 from natfix.packets.ipset import IpSet
 from natfix.packets.trace import Place
 from natfix.ruleset import Family, Rule, Table
@@ -102,6 +104,8 @@ def parse_nft(data: bytes, source: str) -> NftRuleset:
         raise RulesetSyntaxError(
             f"this is no JSON: {error.msg}", source=source, line=error.lineno, column=error.colno, hint=_HINT
         ) from error
+    except RecursionError as error:
+        raise RulesetSyntaxError("this JSON is nested too deep", source=source, line=1, hint=_HINT) from error
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise RulesetSyntaxError(f"this JSON is not what nft prints: {error!r}", source=source, line=1, hint=_HINT) from error
     came = {(each.origin, each.chain): place for place, each in enumerate(chains)}
@@ -121,8 +125,9 @@ class _NftTable:
 
     def base_chains(self, source: str) -> Iterator[BaseChain]:
         bases = [chain for chain in self.chains.values() if "hook" in chain]
+        filled = filled_sets(one for rules in self.rules.values() for rule in rules for one in rule["expr"])
         for family in _FAMILIES.get(self.family, ()) if bases else ():
-            translated = {name: _Translated(self, name, family) for name in self.chains}
+            translated = {name: _Translated(self, name, family, filled) for name in self.chains}
             ipsets = {name: each for chain in translated.values() for name, each in chain.ipsets.items()}
             for base in bases:
                 kind = "nat" if base["type"] == "nat" else "filter"
@@ -146,7 +151,7 @@ class _NftTable:
 class _Translated:
     """One chain, with those that its rules had to be parted into."""
 
-    def __init__(self, table: _NftTable, name: str, family: Family) -> None:
+    def __init__(self, table: _NftTable, name: str, family: Family, filled: frozenset[str]) -> None:
         self.all: dict[str, list[Rule]] = {name: []}
         self.ipsets: dict[str, IpSet] = {}
         for number, listed in enumerate(table.rules.get(name, ()), 1):
@@ -155,16 +160,11 @@ class _Translated:
             if opaque.WORDS in listed:
                 self.all[name].append(made.rule(name, listed[opaque.WORDS]))
                 continue
-            matches = Matches(family, place, table.sets)
-            helper = f"@{place}"
-            parsed = _Words(matches, family, table.sets)
-            for one in opaque.plain(listed["expr"]):
-                parsed.take(one)
-            words, further = parsed.put(helper)
+            matches = Matches(family, place, table.sets, filled)
+            words, helpers = laid_out(steps_of(opaque.plain(listed["expr"]), matches), f"@{place}")
             self.ipsets |= matches.ipsets
             self.all[name] += [made.rule(name, each) for each in words]
-            if further:
-                self.all[helper] = [made.rule(helper, each) for each in further]
+            self.all |= {helper: [made.rule(helper, each) for each in further] for helper, further in helpers.items()}
 
 
 @dataclass(frozen=True)
@@ -173,82 +173,13 @@ class _Maker:
     number: int
     listed: Mapping[str, Any]
 
+    @cached_property
+    def said(self) -> str:
+        # Once for all the rules that it is in the words of iptables.
+        return self.listed.get(opaque.WORDS) or spelled(opaque.plain(self.listed["expr"]))
+
     def rule(self, chain: str, words: str) -> Rule:
-        said = self.listed.get(opaque.WORDS) or spelled(opaque.plain(self.listed["expr"]))
-        return NftRule(chain, words, None, 0, self.number, said, int(self.listed.get("handle", 0)))
-
-
-class _Words:
-    """One rule on its way into the words of iptables.
-
-    Args:
-        matches: what puts its tests into words.
-        family: of the packets that are walked.
-        named: the elements of the table's own sets and maps.
-    """
-
-    def __init__(self, matches: Matches, family: Family, named: Mapping[str, Sequence[Any]]) -> None:
-        self._matches = matches
-        self._family = family
-        self._named = named
-        self._tests: list[Alternatives] = []
-        self._doings: list[str] = []
-        self._ends: Alternatives = ALWAYS
-
-    def take(self, one: Mapping[str, Any]) -> None:
-        """Take in the next expression of the rule."""
-        ((kind, value),) = one.items()
-        rewriting = translation(one, self._family)
-        if kind == "match" and not self._doings:
-            self._tests.append(self._matches.of(value))
-        elif kind in {"match", "limit", "quota"}:
-            self._tests.append((unknown(statement(one)),))
-        elif kind == "xt":
-            test, done = opaque.guessed(one)
-            self._tests += [(test,)] if test else []
-            self._ends = (done,) if done and self._ends == ALWAYS else self._ends
-        elif kind == "vmap":
-            self._ends = _chosen(value, self._matches, self._named)
-        elif rewriting is not None:
-            self._ends = rewriting
-        else:
-            self._act(one)
-
-    def _act(self, one: Mapping[str, Any]) -> None:
-        decided = verdict(one)
-        if decided is not None:
-            self._ends = (decided,)
-        elif "continue" not in one and (done := effect(one)) is not None:
-            self._doings.append(done)
-
-    def put(self, helper: str) -> tuple[list[str], list[str]]:
-        """The rules that it is, and those of a chain *helper* where it does several things one after the other."""
-        inside = [" ".join(filter(None, parts)) for parts in itertools.product(*self._tests)]
-        if not self._doings or (len(self._doings) == 1 and self._ends == ALWAYS):
-            finals = tuple(self._doings) or self._ends
-            return [f"{test} {end}".strip() for test in inside for end in finals], []
-        # A return, or a goto, leaves the chain that the rule stands in, not only the one made for it.
-        leaves = self._ends[0].startswith(("-j RETURN", "-g ")) if self._ends else False
-        calls = [f"{test} {'-g' if leaves else '-j'} {helper}".strip() for test in inside]
-        return calls, [*self._doings, *(end for end in self._ends if end not in {"", "-j RETURN"})]
-
-
-def _chosen(vmap: Mapping[str, Any], matches: Matches, named: Mapping[str, Sequence[Any]]) -> Alternatives:
-    """What a verdict map decides: for each of its keys the test and the verdict."""
-    data = vmap["data"]
-    elements = named.get(data[1:], None) if isinstance(data, str) else data["set"]
-    if elements is None:
-        return (unknown(statement({"vmap": vmap})),)
-    found: list[str] = []
-    for element in elements:
-        key, what = element
-        try:
-            tests = matches.exact(vmap["key"], {"set": [bare_element(key)]}, equal=True)
-        except UnknownError:
-            tests = (unknown(statement({"vmap": vmap})),)
-        decided = verdict(what)
-        found += [f"{test} {decided}".strip() for test in tests if decided]
-    return tuple(found)
+        return NftRule(chain, words, None, 0, self.number, self.said, int(self.listed.get("handle", 0)))
 
 
 def _tables(objects: Sequence[Mapping[str, Any]]) -> list[_NftTable]:
@@ -262,11 +193,12 @@ def _tables(objects: Sequence[Mapping[str, Any]]) -> list[_NftTable]:
         if table is None:
             continue
         if kind == "chain":
-            table.chains[value["name"]] = value
+            name = chain_name(value["name"])
+            table.chains[name] = {**value, "name": name}
         elif kind in {"set", "map"}:
             table.sets[value["name"]] = value.get("elem", ())
         elif kind == "rule":
-            table.rules.setdefault(value["chain"], []).append(value)
+            table.rules.setdefault(chain_name(value["chain"]), []).append(value)
     return list(found.values())
 
 

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from natfix.ruleset import Chain, Rule
+
+# What iptables itself calls targets, so that it lets no chain be called so; nft does.
+_TARGETS: Final = frozenset(
+    {"ACCEPT", "DROP", "REJECT", "RETURN", "MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP", "MARK", "CONNMARK", "NOTRACK"}
+    | {"LOG", "NFLOG", "TRACE", "AUDIT", "TCPMSS", "CHECKSUM", "CLASSIFY", "DSCP", "ECN", "HL", "TTL", "TOS", "TEE"}
+)
+
+
+def chain_name(name: str) -> str:
+    """What a chain is called in the words of iptables: as nft calls it, unless that is a target there."""
+    return f"chain:{name}" if name in _TARGETS else name
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,10 @@ def loadable(objects: Iterable[Object]) -> bytes:
 
 def _bare(rule: Mapping[str, Any]) -> Mapping[str, Any]:
     kept = {key: value for key, value in rule.items() if key != opaque.WORDS}
-    return {**kept, "expr": [{"counter": None}] if opaque.is_hidden(rule) else opaque.plain(rule["expr"])}
+    if opaque.is_hidden(rule):
+        return {**kept, "expr": [{"counter": None}]}
+    # What nft says in its own words alone ("add @seen { ip saddr : 5 }") it does not take in JSON.
+    return {**kept, "expr": [one for one in opaque.plain(rule["expr"]) if not isinstance(one, str)]}
 
 
 def replacing(objects: Iterable[Object]) -> tuple[str, ...]:

@@ -47,7 +47,8 @@ class IpSet:
 
     Attributes:
         name: as rules call it.
-        dimensions: what an entry is made of: ``("net",)``, ``("ip", "port")``, ``("set",)`` for a list of sets.
+        dimensions: what an entry is made of: ``("net",)``, ``("ip", "port")``, ``("set",)`` for a list of sets; nft's sets have
+            ``"proto"`` as well, a protocol alone.
         family: of its addresses; None where it has none.
         entries: in the order listed.
         bent: whether an option of the set changes what its entries mean.
@@ -229,6 +230,8 @@ def _one(packets: PacketSet, kind: str, value: str, direction: str) -> Iterator[
         yield (), split[1]
         for each in split[0]:
             yield _by_interval(each, _field("source_port", "destination_port", direction), ports)
+    elif kind == "proto":
+        yield _by_interval(packets, "protocol", Intervals.single(_protocol(value)))
     elif kind == "iface":
         yield _by_interface(packets, value, _field("in_interface", "out_interface", direction))
     else:
@@ -265,6 +268,13 @@ def _addresses(text: str) -> tuple[int, int]:
     except ValueError:
         raise _Unreadable from None
     return int(network.network_address), int(network.broadcast_address)
+
+
+def _protocol(name: str) -> int:
+    number = int(name) if name.isdecimal() else PROTOCOLS.get(name)
+    if number is None:
+        raise _Unreadable
+    return number
 
 
 def _ports(text: str) -> tuple[Intervals, Intervals]:

@@ -108,6 +108,7 @@ def test_a_stored_record_is_the_same_bytes_each_time_and_tells_its_version(tmp_p
         b"",
         b"\xff\xfe",
         b"[]",
+        b"[" * 100_000,
         b"7",
         b'{"version": 1}',
         b'{"version": 1, "id": "2", "data": {}}',

@@ -159,6 +159,7 @@ def test_how_a_host_is_reached_is_filled_in_only_where_its_address_is_all(path: 
     ("text", "words"),
     [
         ("{", "is no file of leases: "),
+        ("[" * 100_000, "is no file of leases: "),
         ("[]", "is no file of leases"),
         ('{"subnets": []}', "is no file of leases"),
         ('{"subnet": {}}', "'subnet' is neither config nor subnets"),

@@ -44,6 +44,6 @@ def _from_json(text: str, key: str) -> str:
 
     try:
         value = json.loads(text).get(key)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return value if isinstance(value, str) else ""

@@ -48,7 +48,7 @@ class LeaseText:
             return cls()
         try:
             told = json.loads(data, object_pairs_hook=_unique)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise HostError(f"{path} is no file of leases: {error}") from error
         if not isinstance(told, dict) or not isinstance(told.get("subnets", {}), dict):
             raise HostError(f"{path} is no file of leases", hint='Write for example {"config": {…}, "subnets": {…}}.')

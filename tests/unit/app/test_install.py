@@ -209,7 +209,7 @@ def test_that_the_guard_was_turned_on_is_remembered_until_the_uninstall() -> Non
     assert b'"guard": true' in (units.recall() or b"")
 
 
-@pytest.mark.parametrize("damaged", [b"", b"[]", b'{"format": 1}', b'{"format": 2, "version": "9"}'])
+@pytest.mark.parametrize("damaged", [b"", b"[]", b"[" * 100_000, b'{"format": 1}', b'{"format": 2, "version": "9"}'])
 def test_a_damaged_memory_is_an_error_that_says_what_to_do(damaged: bytes) -> None:
     units = MemoryUnits()
     units.remember(damaged)

@@ -61,6 +61,29 @@ def test_pictures_are_made_where_they_are_asked_for() -> None:
     assert len(result.tables[0].charts) == len(result.tables[0].findings) == 1
 
 
+def test_alternatives_of_one_rule_are_one_finding_about_the_packets_of_all() -> None:
+    saddr = {"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "172.7.21.9"}}
+    protocols = {"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": {"set": ["tcp", "udp"]}}}
+    data = listing(("ip", "own"), expressions=[saddr, protocols, OIFNAME, {"masquerade": None}])
+    (table,) = look_at_nft_text(parse_nft(data, "nft"), (CLUSTER4,), CATALOGUE).tables
+    (finding,) = table.findings
+    assert [packets.protocol.ranges for packets in finding.packets] == [((6, 6), (17, 17))]
+
+
+def test_of_alternatives_the_surest_is_told() -> None:
+    saddr = {"payload": {"protocol": "ip", "field": "saddr"}}
+    elements = [["172.7.21.9", "10.4.7.21"], [{"odd": 1}, "10.4.7.22"], ["172.7.21.10", "10.4.7.23"]]
+    snat = {"snat": {"addr": {"map": {"key": saddr, "data": {"set": elements}}}}}
+    asked = {"match": {"op": "==", "left": saddr, "right": {"prefix": {"addr": "172.7.21.0", "len": 24}}}}
+    (table,) = look_at_nft_text(
+        parse_nft(listing(("ip", "own"), expressions=[asked, snat]), "nft"), (CLUSTER4,), CATALOGUE
+    ).tables
+    (finding,) = table.findings
+    assert finding.certain
+    hidden = [packets.source.ranges for packets in finding.packets]
+    assert hidden == [((0xAC071509, 0xAC07150A),)]
+
+
 def test_a_listing_without_source_nat_of_its_own_says_so() -> None:
     result = look_at_nft_text(nft(), (CLUSTER4,), CATALOGUE)
     assert (result.tables, result.notes) == ((), ("nft holds no chain for source NAT that is nft's own",))

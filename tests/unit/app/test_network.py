@@ -57,6 +57,8 @@ def test_a_dry_run_shows_the_same_and_writes_nothing() -> None:
 
 def test_the_diff_shows_what_was_there_even_if_it_was_no_json() -> None:
     assert "-not json" in configure(MemoryLeaseStore("not json"), HOST_GW, dry_run=True).diff
+    deep = "[" * 100_000
+    assert f"-{deep}" in configure(MemoryLeaseStore(deep), HOST_GW, dry_run=True).diff
 
 
 def test_what_no_host_could_work_with_is_never_written() -> None:

@@ -332,9 +332,10 @@ def test_a_watcher_that_was_killed_is_known_by_its_start_time() -> None:
     assert not watcher.alive
 
 
-def test_a_damaged_state_says_what_to_do() -> None:
+@pytest.mark.parametrize("damaged", [b"{", b"[" * 100_000])
+def test_a_damaged_state_says_what_to_do(damaged: bytes) -> None:
     scene = Scene([store()])
-    scene.host.files.contents[STATE_PATH] = b"{"
+    scene.host.files.contents[STATE_PATH] = damaged
     with pytest.raises(HostError, match="no state of a watcher"):
         read_watcher(scene.host.files)
 

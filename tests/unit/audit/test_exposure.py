@@ -133,3 +133,11 @@ def test_the_guard_shields_what_may_be_marked_and_what_is_not_alike() -> None:
 def test_what_ends_the_tracking_is_named_whatever_marks_packets_afterwards() -> None:
     (finding,) = found(BROAD, places=(*raw("-s 172.7.21.0/24 -j NOTRACK"), mangle(ALL)))
     assert finding.shielded_by == "rule 1 of PREROUTING in raw (iptables-nft)"
+
+
+def test_what_may_have_any_mark_by_then_may_come_to_a_rule_or_not() -> None:
+    places = (mangle("-j HMARK --hmark-tuple src --hmark-mod 4 --hmark-rnd 0x1"),)
+    (finding,) = found(SPARED, BROAD, places=places)
+    assert (finding.severity, finding.certain, finding.unknown) == (Severity.HIGH, False, ("--mark 0x1",))
+    (finding,) = found(BROAD, places=places)
+    assert (finding.certain, finding.unknown) == (True, ()), "it asks for no mark"

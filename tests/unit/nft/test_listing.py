@@ -68,7 +68,7 @@ def test_every_rule_of_a_real_listing_is_put_into_words() -> None:
         "-i br0 -j out__br0",
         "-i docker0 -j out__docker0",
         "-m mark --mark 0x0/0x4000 -j RETURN",
-        "-j MARK --xor-mark 0x4000",
+        "-j MARK --set-xmark 0x4000/0x0",
         "-m mark --mark 0x4000 -j RETURN",
         "-m set --match-set docker-bridges/POST#13.1 src,dst -j MASQUERADE",
         (
@@ -81,24 +81,15 @@ def test_every_rule_of_a_real_listing_is_put_into_words() -> None:
             for device in "ab"
             for protocol in ("tcp", "udp")
         ),
-        (
-            "-m conntrack --ctstate RELATED,NEW -p tcp -m multiport --dports 80 "
-            "-m set --match-set docker-bridges/POST#22.1 dst -j ACCEPT"
-        ),
-        (
-            "-m conntrack --ctstate RELATED,NEW -p tcp -m multiport --dports 80 "
-            "-m set --match-set docker-bridges/POST#22.2 dst -g out__br0"
-        ),
+        "-m conntrack --ctstate RELATED,NEW -p tcp -m multiport --dports 80 -d 10.0.0.2 -g out__br0",
+        "-m conntrack --ctstate RELATED,NEW -p tcp -m multiport --dports 80 -d 10.0.0.1 -j ACCEPT",
         r'-m nft --expression "{\"numgen\":{\"mode\":\"random\",\"mod\":2,\"offset\":0}} 0" -j MASQUERADE',
         "-j @docker-bridges/POST#24",
-        (
-            '-s 10.0.0.0/8 -p tcp -m nft --expression "ct mark 5" '
-            r'-m nft --expression "{\"limit\":{\"rate\":5,\"burst\":5,\"per\":\"second\"}}" -j MASQUERADE'
-        ),
+        ('-s 10.0.0.0/8 -p tcp -m connmark --mark 0x5 -m nft --expression "limit rate 5/second burst 5 packets" -j MASQUERADE'),
         "-s 10.141.11.0/24 -j NETMAP --to 192.168.2.0/24",
         "-p udp -m multiport --sports 53 -j ACCEPT",
     ]
-    assert words(docker, "@docker-bridges/POST#24") == ["-j MARK --or-mark 0x4000", "-j MASQUERADE"]
+    assert words(docker, "@docker-bridges/POST#24") == ["-j MARK --set-xmark 0x4000/0x4000", "-j MASQUERADE"]
     assert words(firewall) == ["! -o lo -j MASQUERADE", "-o lo -j RETURN", "! -i lo -j RETURN", "-j q"]
     assert words(firewall6) == ["-s fd00::/8 -j MASQUERADE", "-o lo -j RETURN", "! -i lo -j RETURN", "-j q"]
     assert words(firewall6, "q")[0] == "-m mark ! --mark 0x1/0x3 -j ACCEPT", "what is about IPv4 is not there"
@@ -193,8 +184,8 @@ TCP = {"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": "tcp
         ([SET_MARK, {"notrack": None}], ["-j @t/p#7"], ["-j MARK --set-xmark 0x1/0xffffffff", "-j NOTRACK"]),
         (
             [SET_MARK, {"snat": {"family": "ip6", "addr": "fd00::1"}}, {"counter": None}],
-            ["-j @t/p#7"],
             ["-j MARK --set-xmark 0x1/0xffffffff"],
+            [],
         ),
     ],
 )
@@ -206,9 +197,19 @@ def test_a_rule_that_does_several_things_has_a_chain_for_them(
     assert (words(base, "@t/p#7") if inside else []) == inside
 
 
-def test_a_test_after_a_change_is_one_that_nobody_can_evaluate() -> None:
+def test_a_test_after_a_change_is_asked_in_the_chain_of_the_rule() -> None:
     (base,) = listing([SET_MARK, TCP, {"accept": None}]).of(IPV4, "POSTROUTING")
-    assert words(base) == ['-m nft --expression "meta l4proto tcp" -j @t/p#7']
+    assert words(base) == ["-j @t/p#7"]
+    assert words(base, "@t/p#7") == ["-j MARK --set-xmark 0x1/0xffffffff", "-p tcp -j ACCEPT"]
+
+
+def test_what_rules_fill_as_packets_come_is_known_to_nobody() -> None:
+    saddr = {"payload": {"protocol": "ip", "field": "saddr"}}
+    asked: list[dict[str, Any]] = [{"match": {"op": "==", "left": saddr, "right": "@seen"}}, {"return": None}]
+    fills: list[dict[str, Any]] = [{"set": {"op": "add", "elem": saddr, "set": "@seen"}}]
+    seen = [{"name": "seen", "elem": ["10.0.0.1"]}]
+    assert translated(asked, set=seen) == ["-m set --match-set t/p#7.1 src -j RETURN"]
+    assert translated(fills, asked, set=seen)[1:] == ['-m nft --expression "ip saddr @seen" -j RETURN']
 
 
 def test_what_only_counts_or_goes_on_is_a_rule_without_a_target() -> None:
@@ -225,12 +226,26 @@ def test_what_is_for_the_other_family_is_not_there() -> None:
     assert translated(six, family="inet", of=IPV6) == ["! -s fd00::1 -j ACCEPT"]
 
 
+def test_a_chain_that_is_called_as_a_target_of_iptables_is_another_thing() -> None:
+    place = {"family": "ip", "table": "t", "chain": "MASQUERADE"}
+    found = listing(
+        [{"jump": {"target": "MASQUERADE"}}], chain=[{"name": "MASQUERADE"}], rule=[{**place, "expr": [{"masquerade": None}]}]
+    )
+    (base,) = found.of(IPV4, "POSTROUTING")
+    assert words(base) == ["-j chain:MASQUERADE"]
+    assert words(base, "chain:MASQUERADE") == ["-j MASQUERADE"]
+    (named,) = listing(base={"name": "LOG"}).of(IPV4, "POSTROUTING")
+    assert named.hooked.chain("POSTROUTING") is not None
+
+
 def test_verdict_maps() -> None:
     iifname = {"meta": {"key": "iifname"}}
     jump = {"jump": {"target": "other"}}
     named = [{"name": "jumps", "elem": [["docker0", jump], [{"elem": {"val": "br0", "timeout": 5}}, {"accept": None}]]}]
     assert translated([{"vmap": {"key": iifname, "data": "@jumps"}}], map=named) == ["-i docker0 -j other", "-i br0 -j ACCEPT"]
-    assert translated([{"vmap": {"key": iifname, "data": "@gone"}}]) == ['-m nft --expression "iifname vmap @gone"']
+    assert translated([{"vmap": {"key": iifname, "data": "@gone"}}]) == [
+        '-m nft --expression "iifname vmap @gone" -j nft:iifname_vmap_@gone'
+    ]
     odd = {"key": {"jhash": {}}, "data": {"set": [[1, jump], [2, {"continue": None}]]}}
     (words_of_one,) = translated([{"vmap": odd}])
     assert words_of_one.startswith('-m nft --expression "')
@@ -263,6 +278,7 @@ ONE_OPERAND = json.dumps(
         (b'{"nftables": [{"chain": 5}]}', "this JSON is not what nft prints"),
         (ONE_OPERAND, "this JSON is not what nft prints"),
         (b'{"nftables": [{"table": {"family": "ip"}}]}', "this JSON is not what nft prints"),
+        (b"[" * 100_000, "this JSON is nested too deep"),
     ],
 )
 def test_what_is_no_listing_is_refused(data: bytes, problem: str) -> None:

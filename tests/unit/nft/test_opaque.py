@@ -32,15 +32,22 @@ def test_a_comment_and_masquerade_need_no_parameter() -> None:
     [
         ([xt("match", "addrtype"), {"accept": None}], '-m nft --expression "xt match addrtype" -j ACCEPT'),
         ([SADDR, xt("target", "SNAT")], "-s 10.0.0.0/8 -j SNAT"),
-        ([xt("target", "MARK")], "-j nft:xt_MARK"),
-        ([xt("target", "CONNMARK")], "-j nft:xt_CONNMARK"),
-        ([{"xt": None}], r'-m nft --expression "{\"xt\":null}" -j MASQUERADE'),
+        ([xt("target", "MARK")], "-j nft:mark"),
+        ([xt("target", "TPROXY")], "-j nft:xt_TPROXY"),
+        ([xt("target", "TCPMSS")], "-j TCPMSS"),
         ([{"xt": None}, {"accept": None}], r'-m nft --expression "{\"xt\":null}" -j ACCEPT'),
     ],
 )
 def test_of_others_the_name_tells_what_may_be(parts: list[dict[str, Any]], words: str) -> None:
     assert is_hidden({"expr": parts})
     assert translated(parts) == [words]
+
+
+def test_of_what_nothing_is_told_it_may_be_anything() -> None:
+    assert translated([SADDR, {"xt": None}]) == [
+        r'-s 10.0.0.0/8 -m nft --expression "{\"xt\":null}" -j nft:xt',
+        r'-s 10.0.0.0/8 -m nft --expression "{\"xt\":null}" -j MASQUERADE',
+    ]
 
 
 def test_the_words_of_iptables_are_believed() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from natfix.nft.sets import UnknownError, bare_element, key_of, set_of, text_of
+from natfix.nft.sets import UnknownError, bare_element, filled_sets, key_of, set_of, text_of
 from natfix.packets.ipset import Entry, IpSet
 from natfix.ruleset import Family
 
@@ -27,11 +27,29 @@ def test_a_protocol_and_a_port_are_one_part_of_an_entry() -> None:
     assert made.entries == (Entry(("10.0.0.1", "tcp:80", "eth+")),)
 
 
+def test_a_protocol_alone_is_a_part_too_and_a_port_may_bring_its_own() -> None:
+    made, directions = set_of("s", {"concat": [DADDR, PROTOCOL]}, [{"concat": ["10.0.0.1", "tcp"]}], Family.IPV4)
+    assert (made.dimensions, directions, made.entries) == (("net", "proto"), "dst,src", (Entry(("10.0.0.1", "tcp")),))
+    key = {"concat": [{"payload": {"protocol": "udp", "field": "sport"}}, DADDR]}
+    made, directions = set_of("s", key, [{"concat": [53, "10.0.0.1"]}], Family.IPV4)
+    assert (made.dimensions, directions, made.entries) == (("port", "net"), "src,dst", (Entry(("udp:53", "10.0.0.1")),))
+
+
+def test_sets_that_rules_fill_are_known_by_name() -> None:
+    expressions = [
+        {"counter": None},
+        {"set": {"op": "add", "elem": DADDR, "set": "@seen"}},
+        {"map": {"op": "update", "elem": DADDR, "data": 1, "map": "@marks"}},
+        "delete @gone { ip saddr : 0x00000005 }",
+        "something else",
+    ]
+    assert filled_sets(expressions) == {"seen", "marks", "gone"}
+
+
 @pytest.mark.parametrize(
     ("key", "element"),
     [
         ({"concat": [DADDR, PORT]}, {"concat": ["10.0.0.1", 80]}),
-        ({"concat": [DADDR, PROTOCOL]}, {"concat": ["10.0.0.1", "tcp"]}),
         ({"meta": {"key": "skuid"}}, 0),
         ({"concat": [SADDR, DADDR]}, {"concat": ["10.0.0.1"]}),
         ({"concat": [SADDR, DADDR]}, "10.0.0.1"),

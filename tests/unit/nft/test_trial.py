@@ -117,6 +117,8 @@ def test_what_iptables_may_mark_in_an_unseen_way_is_kept() -> None:
 
 def test_it_is_written_as_nft_reads_it() -> None:
     assert loadable(()) == b""
+    said = {"rule": {"chain": "p", "expr": ["add @seen { ip saddr : 5 }", {"counter": None}]}}
+    assert json.loads(loadable([said]))["nftables"] == [{"rule": {"chain": "p", "expr": [{"counter": None}]}}]
     assert json.loads(loadable([{"table": {"family": "ip", "name": "t"}}])) == {
         "nftables": [{"table": {"family": "ip", "name": "t"}}]
     }

@@ -178,3 +178,12 @@ def test_fewer_directions_than_dimensions_stay_open() -> None:
 def test_a_set_that_would_be_hundreds_of_boxes_stays_open() -> None:
     entries = "\n".join(f"add it 10.0.{number}.1,tcp:{number + 1}" for number in range(200))
     assert of(f"create it hash:ip,port family inet\n{entries}") is None
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "6"])
+def test_a_protocol_can_be_a_part_of_its_own(protocol: str) -> None:
+    made = IpSet("it", ("net", "proto"), Family.IPV4, (Entry(("10.0.0.0/8", protocol)),))
+    found = by_set(WHOLE, made, ("src", "src"), {})
+    assert found is not None
+    assert [(each.source, each.protocol) for each in found[0]] == [(addresses("10.0.0.0/8"), Intervals.single(6))]
+    assert by_set(WHOLE, IpSet("it", ("proto",), None, (Entry(("any",)),)), ("src",), {}) is None
