@@ -10,6 +10,7 @@ from natfix.packets.intervals import Intervals
 from natfix.packets.outcome import Fate, Outcome
 from natfix.packets.piece import Piece
 from natfix.ruleset import Rule, parse_network
+from natfix.ruleset.written import without_ports
 
 SOURCE_NAT_TARGETS = frozenset({"MASQUERADE", "SNAT", "NETMAP", "SAME"})
 DESTINATION_NAT_TARGETS = frozenset({"DNAT", "REDIRECT"})
@@ -22,6 +23,7 @@ PASSING_TARGETS = frozenset(
 _MARKING_TARGETS = frozenset({"HMARK", "nft:mark"})
 # The state of packets whose connection nobody tracks; they meet no nat chain.
 UNTRACKED = frozenset({"UNTRACKED"})
+_EVERY_ADDRESS = Intervals(((0, 2**128 - 1),))
 
 
 def rewritten(rule: Rule, piece: Piece) -> list[Outcome]:
@@ -125,25 +127,19 @@ def _unchanged(rule: Rule) -> tuple[Intervals, str]:
     """The source addresses that a source NAT rule maps to themselves, and what leaves that in doubt.
 
     Of a range the kernel keeps the address of a packet that has one of it, unless it shall choose at random, or the port has to
-    be another as well (nf_nat_core.c, get_unique_tuple).
+    be another as well; where it is given ports alone it keeps every address (nf_nat_core.c, get_unique_tuple).
     """
     option = rule.option("to", "NETMAP") or rule.option("to-source", "SNAT")
     if option is None:
         return Intervals(), ""
-    addresses, ports = _without_ports(option.value)
+    addresses, ports = without_ports(option.value)
+    if not addresses:
+        return _EVERY_ADDRESS, ""
     first, _, last = addresses.partition("-")
     try:
         low, high = parse_network(first), parse_network(last or first)
-    except ValueError:  # ports alone
+    except ValueError:
         return Intervals(), ""
     same = Intervals.of([(int(low.network_address), int(high.broadcast_address))])
     drawn = ports or any(rule.option(name, "SNAT") for name in ("random", "random-fully"))
     return same, f"--to-source {option.value}" if last and drawn else ""
-
-
-def _without_ports(text: str) -> tuple[str, str]:
-    """Part ``10.0.0.1-10.0.0.9:80`` or ``[fd00::1]:80`` into addresses and ports, which need not be there."""
-    if "]" not in text and text.count(":") != 1:
-        return text, ""
-    addresses, _, ports = text.rpartition(":")
-    return addresses.replace("[", "").replace("]", ""), ports

@@ -77,6 +77,7 @@ def actors(family: Family) -> tuple[str, ...]:
         f"-s {near} -j NETMAP --to {near}",
         f"-o eth0 -p tcp -j SNAT --to-source {RANGES[family]}",
         f"-p udp -j SNAT --to-source {HOSTS[family][0]} --random-fully",
+        f"-p tcp -j SNAT --to-source {':4000-5000' if family is Family.IPV4 else RANGES[family]}",
     )
 
 

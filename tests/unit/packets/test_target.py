@@ -23,9 +23,15 @@ def change(spec: str, before: Change | None = None) -> Change:
     return passed(Rule("POSTROUTING", spec), replace(START, change=before or Change())).change
 
 
-@pytest.mark.parametrize("spec", ["-j MASQUERADE", "-j SNAT", "-j SNAT --to-source :1-9", "-j SAME --to 10.0.0.1"])
+@pytest.mark.parametrize("spec", ["-j MASQUERADE", "-j SNAT", "-j SNAT --to-source odd", "-j SAME --to 10.0.0.1"])
 def test_source_nat_rewrites_every_source(spec: str) -> None:
     assert fates(spec) == [(Fate.SOURCE_NAT, START.packets.source)]
+
+
+def test_ports_alone_leave_every_address_as_it_is() -> None:
+    assert fates("-j SNAT --to-source :4000-5000") == [(Fate.ACCEPT, START.packets.source)]
+    six = Piece(everything(Family.IPV6))
+    assert fates("-j SNAT --to-source :80 --random", six) == [(Fate.ACCEPT, six.packets.source)]
 
 
 def test_of_a_range_a_packet_keeps_the_address_that_it_has_in_it() -> None:
