@@ -134,7 +134,7 @@ def _unique(found: Iterable[Finding]) -> Iterable[Finding]:
 
 def _place(rule: Rule) -> tuple[object, ...]:
     # One rule of nft can be several in the words of iptables, each for other packets.
-    return (rule.chain, rule.number, str(rule)) if rule.native else (rule.line, rule)
+    return (rule.home, rule.number, str(rule)) if rule.native else (rule.line, rule)
 
 
 def _is_as_much(one: Finding, other: Finding) -> bool:

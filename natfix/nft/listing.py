@@ -14,7 +14,7 @@ from natfix.nft import opaque
 from natfix.nft.chains import laid_out
 from natfix.nft.expressions import steps_of
 from natfix.nft.matches import Matches
-from natfix.nft.rule import NftChain, NftRule, chain_name
+from natfix.nft.rule import MADE, NftChain, NftRule, chain_name
 from natfix.nft.sets import filled_sets
 from natfix.nft.spelling import spelled
 from natfix.packets.ipset import IpSet
@@ -161,7 +161,7 @@ class _Translated:
                 self.all[name].append(made.rule(name, listed[opaque.WORDS]))
                 continue
             matches = Matches(family, place, table.sets, filled)
-            words, helpers = laid_out(steps_of(opaque.plain(listed["expr"]), matches), f"@{place}")
+            words, helpers = laid_out(steps_of(opaque.plain(listed["expr"]), matches), f"{MADE}{place}")
             self.ipsets |= matches.ipsets
             self.all[name] += [made.rule(name, each) for each in words]
             self.all |= {helper: [made.rule(helper, each) for each in further] for helper, further in helpers.items()}

@@ -14,6 +14,9 @@ _TARGETS: Final = frozenset(
     | {"LOG", "NFLOG", "TRACE", "AUDIT", "TCPMSS", "CHECKSUM", "CLASSIFY", "DSCP", "ECN", "HL", "TTL", "TOS", "TEE"}
 )
 
+MADE: Final = "@"
+"""What the names of chains begin with that are made for one rule: ``@TABLE/CHAIN#HANDLE``."""
+
 
 def chain_name(name: str) -> str:
     """What a chain is called in the words of iptables: as nft calls it, unless that is a target there."""
@@ -45,6 +48,11 @@ class NftRule(Rule):
     def __str__(self) -> str:
         """Spell the rule as nft does."""
         return self.spelled
+
+    @property
+    def home(self) -> str:
+        """The chain that nft lists it in; a rule that is several stands in chains made for it besides."""
+        return self.chain.partition("/")[2].rpartition("#")[0] if self.chain.startswith(MADE) else self.chain
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ class Standing(NamedTuple):
     def __str__(self) -> str:
         """Spell it for people: ``rule 1 of PREROUTING in mangle (iptables-nft)``."""
         where = f"{self.table} ({self.origin})" if self.table else self.origin
-        return f"rule {self.rule.number} of {self.rule.chain} in {where}"
+        return f"rule {self.rule.number} of {self.rule.home} in {where}"
 
 
 @dataclass(frozen=True, slots=True)

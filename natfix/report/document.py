@@ -14,6 +14,7 @@ from natfix.report.model import CheckedTable, CheckResult, ClusterOrigin
 from natfix.report.packets import packets_document
 from natfix.report.which import said
 from natfix.ruleset import Rule
+from natfix.ruleset.rule import as_written
 
 SCHEMA = 1
 
@@ -113,7 +114,7 @@ def finding_document(finding: Finding) -> dict[str, Any]:
         "packet": _packet(finding.packet) if finding.packet else None,
         "packets": [packets_document(each) for each in finding.packets],
         "partial": finding.partial,
-        "path": [_rule(rule) for rule in finding.path],
+        "path": [_rule(rule) for rule in as_written(finding.path)],
         "becomes": readable(finding.becomes) or None,
         "unknown": [readable(words) for words in finding.unknown],
         "behind": _rule(finding.behind) if finding.behind else None,
@@ -137,7 +138,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
     counters = {"packets": rule.counters.packets, "bytes": rule.counters.bytes} if rule.counters else None
     return {
         "text": readable(str(rule)),
-        "chain": rule.chain,
+        "chain": rule.home,
         "number": rule.number,
         "line": rule.line,
         "counters": counters,

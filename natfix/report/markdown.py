@@ -13,6 +13,7 @@ from natfix.report.lines import shown
 from natfix.report.model import CheckResult
 from natfix.report.text import count, cure, place_of, verdict
 from natfix.report.which import said
+from natfix.ruleset.rule import as_written
 
 DETAILED = 3
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~$@])")
@@ -94,7 +95,7 @@ def _finding(place: Place) -> Iterator[str]:
         becomes = f"; its source {verb} {_code(finding.becomes)}" if finding.becomes else "; it is dropped"
         yield f"- packet {_code(str(finding.packet))}{becomes}"
     if finding.path:
-        way = " → ".join(_code(f"{rule.chain} rule {rule.number}") for rule in finding.path)
+        way = " → ".join(_code(f"{rule.home} rule {rule.number}") for rule in as_written(finding.path))
         yield f"- way {way}"
     if finding.unknown:
         yield f"- depends on {', '.join(map(_code, finding.unknown))}"

@@ -121,7 +121,7 @@ def _proof_lines(proof: Proof) -> Iterator[Line]:
     sign, style = _SIGNS[proof.verdict]
     yield Line(f"  {sign:<7} {proof.claim.packet}", style)
     rule = proof.claim.rule
-    decides = f"rule {rule.number} of {rule.chain}" if rule else "no rule decides"
+    decides = f"rule {rule.number} of {rule.home}" if rule else "no rule decides"
     yield Line(shown(f"          natfix says: {_said(proof.claim)} ({decides}){_doubt(proof.claim)}"))
     yield Line(f"          the far end saw: {proof.seen or 'nothing'}")
 

@@ -19,6 +19,7 @@ from natfix.report.model import CheckedTable, CheckResult
 from natfix.report.text import cure
 from natfix.report.which import said
 from natfix.ruleset import Rule
+from natfix.ruleset.rule import as_written
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 # 3.27.10: a note is what a reader need not act on.
@@ -106,8 +107,8 @@ def _elsewhere(standing: Standing, table: CheckedTable, message: str) -> dict[st
     """Where a rule of another table stands: in the same text with its line."""
     if standing.origin == table.source and not table.live:
         return _location(standing.rule, standing.table, table, message)
-    logical = "/".join(filter(None, (standing.origin, standing.table, standing.rule.chain, str(standing.rule.number))))
-    named = {"name": f"rule {standing.rule.number} of {standing.rule.chain}", "fullyQualifiedName": logical}
+    logical = "/".join(filter(None, (standing.origin, standing.table, standing.rule.home, str(standing.rule.number))))
+    named = {"name": f"rule {standing.rule.number} of {standing.rule.home}", "fullyQualifiedName": logical}
     return {"logicalLocations": [{key: readable(value) for key, value in named.items()}], "message": {"text": message}}
 
 
@@ -141,15 +142,15 @@ def _message(finding: Finding) -> str:
 
 def _flow(finding: Finding, table: CheckedTable) -> dict[str, Any]:
     """The packet's way, rule by rule (3.36)."""
-    steps = [{"location": _location(rule, finding.table, table, str(rule))} for rule in finding.path]
+    steps = [{"location": _location(rule, finding.table, table, str(rule))} for rule in as_written(finding.path)]
     return {"message": {"text": str(finding.packet)}, "threadFlows": [{"locations": steps}]}
 
 
 def _location(rule: Rule, name: str, table: CheckedTable, message: str = "") -> dict[str, Any]:
     """Where a rule stands: a chain of a table, and for a text the line (3.28)."""
     number = str(rule.number) if rule.number else ""
-    logical = "/".join(filter(None, (table.source if table.live else "", name, rule.chain, number)))
-    called = f"rule {number} of {rule.chain}" if number else str(rule)
+    logical = "/".join(filter(None, (table.source if table.live else "", name, rule.home, number)))
+    called = f"rule {number} of {rule.home}" if number else str(rule)
     made: dict[str, Any] = {"logicalLocations": [{"name": readable(called), "fullyQualifiedName": readable(logical)}]}
     if table.file:
         # Code scanning shows no result without a line, and in the one line of JSON that holds a ruleset is no better place.

@@ -12,6 +12,7 @@ from natfix.report.lines import Line, Style, shown
 from natfix.report.model import EACH, CheckedTable, CheckResult, ClusterOrigin
 from natfix.report.which import said
 from natfix.ruleset import Rule
+from natfix.ruleset.rule import as_written
 
 if TYPE_CHECKING:  # Start-up time.
     from natfix.report.gathered import Group
@@ -81,7 +82,7 @@ def _group_line(group: Group) -> Line:
 def finding_lines(finding: Finding, table: CheckedTable | None = None) -> Iterator[Line]:
     """One finding, with the packet that proves it."""
     kind, rule = finding.kind, finding.rule
-    where = place_of(table, finding) if table else f"{finding.table} {rule.chain}, rule {rule.number}"
+    where = place_of(table, finding) if table else f"{finding.table} {rule.home}, rule {rule.number}"
     sure = "" if finding.certain else " (possible)"
     yield Line(f"{kind.id} {finding.severity}{sure} {kind.name}: {where}", _STYLES[finding.severity])
     yield Line(shown(f"    {rule}"), "strong")
@@ -94,7 +95,7 @@ def finding_lines(finding: Finding, table: CheckedTable | None = None) -> Iterat
         yield Line(shown(f"  depends  on what natfix cannot evaluate: {'; '.join(finding.unknown)}"))
     yield from (Line(shown(f"  marked   by {standing}: {standing.rule}")) for standing in finding.marked)
     if finding.behind is not None:
-        yield Line(f"  behind   rule {finding.behind.number} of {finding.behind.chain}, which comes first as long as it stands")
+        yield Line(f"  behind   rule {finding.behind.number} of {finding.behind.home}, which comes first as long as it stands")
     if finding.first is not None:
         yield Line(shown(f"  behind   {finding.first}, which comes first as long as it stands"))
     told = cure(finding).replace("\n", "\n           ")
@@ -118,7 +119,7 @@ def spot_of(table: CheckedTable, finding: Finding) -> str:
     """Where a finding is inside of its source."""
     rule = finding.rule
     number = f", rule {rule.number}" if rule.number else ""
-    place = f"{finding.table} {rule.chain}".rstrip() + number
+    place = f"{finding.table} {rule.home}".rstrip() + number
     if table.file:
         return f"{table.source.removeprefix(f'{table.file}: ')}, {place}"
     if table.live or not rule.line or rule.native:
@@ -134,7 +135,9 @@ def _fate(finding: Finding, packet: Packet) -> Line:
 
 
 def _way(path: Iterable[Rule]) -> str:
-    return " -> ".join(f"{rule.chain} rule {rule.number} -{'g' if rule.is_goto else 'j'} {rule.target}" for rule in path)
+    return " -> ".join(
+        f"{rule.home} rule {rule.number} -{'g' if rule.is_goto else 'j'} {rule.target}" for rule in as_written(path)
+    )
 
 
 def cure(finding: Finding) -> str:

@@ -82,7 +82,7 @@ def _few(missed: list[Line], *, every: bool) -> Iterator[Line]:
 
 def _step_line(step: Step, stage: Stage) -> Line:
     rule = step.rule
-    where = f"  {'  ' * step.depth}{rule.chain} {rule.number}"
+    where = f"  {'  ' * step.depth}{rule.home} {rule.number}"
     answer, style = _answer(step, stage)
     return Line(shown(f"{where}  {str(rule).removeprefix(f'-A {rule.chain} ')}  => {answer}"), style)
 
@@ -118,7 +118,10 @@ _STYLES: dict[str, Style] = {"DROP": "bad", "REJECT": "bad", "MASQUERADE": "bad"
 
 def _effect(step: Step, stage: Stage) -> str:
     rule = step.rule
-    if stage.place.table.chain(rule.target) is not None:
+    called = stage.place.table.chain(rule.target)
+    if called is not None and any(each.home != called.name for each in called.rules):
+        return "its parts, one after the other"
+    if called is not None:
         return f"{'on to' if rule.is_goto else 'into'} {rule.target}"
     option = rule.option("to-source", "SNAT") or rule.option("to", "NETMAP")
     if option is not None:
@@ -152,7 +155,7 @@ def _fate(end: End, traced: Traced) -> tuple[str, Style]:
 
 
 def _by(rule: Rule | None) -> str:
-    return f"rule {rule.number} of {rule.chain}" if rule else "the policy of a chain"
+    return f"rule {rule.number} of {rule.home}" if rule else "the policy of a chain"
 
 
 def becomes(end: End, addresses: Mapping[str, str]) -> str:
@@ -208,7 +211,7 @@ def _step_document(step: Step) -> dict[str, Any]:
 
 
 def _rule_document(rule: Rule) -> dict[str, Any]:
-    return {"chain": rule.chain, "number": rule.number, "line": rule.line, "rule": readable(str(rule))}
+    return {"chain": rule.home, "number": rule.number, "line": rule.line, "rule": readable(str(rule))}
 
 
 def _end_document(end: End, traced: Traced) -> dict[str, Any]:

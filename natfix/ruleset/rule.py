@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import groupby
 from typing import ClassVar, Final, NamedTuple, TypeAlias
 
 from natfix.ruleset.addresses import Network, parse_network
@@ -98,6 +99,11 @@ class Rule:
     def __str__(self) -> str:
         """Spell the rule as iptables-save does, without counters."""
         return f"-A {self.chain} {self.spec}".rstrip()
+
+    @property
+    def home(self) -> str:
+        """The chain in which whoever wrote it finds it."""
+        return self.chain
 
     @cached_property
     def said(self) -> Said:
@@ -203,3 +209,9 @@ def network_of(option: Option) -> Network | None:
         return parse_network(option.value)
     except ValueError:
         return None
+
+
+def as_written(path: Iterable[Rule]) -> tuple[Rule, ...]:
+    """The rules of a way, each once that is several in the words of iptables."""
+    parts = groupby(path, lambda rule: (rule.home, rule.number, str(rule)) if rule.native else rule)
+    return tuple(list(same)[-1] for _, same in parts)

@@ -11,6 +11,7 @@ from natfix.app.ports import Interface
 from natfix.app.trace import asked, trace_host
 from natfix.host.memory.network import MemoryLinks
 from natfix.host.memory.rulesets import MemoryRulesetStore
+from natfix.nft import parse_nft
 from natfix.packets import PacketSet
 from natfix.packets.trace import THROUGH, follow, passed
 from natfix.report.lines import plain
@@ -167,3 +168,19 @@ def test_what_comes_to_this_host_is_seen_by_it() -> None:
         lines = list(trace_lines(trace_host(asked("172.7.22.2", "10.4.7.21"), [store], links)))
         assert lines[-1].text == end
         assert lines[0].text == "tcp 172.7.22.2:40000 -> 10.4.7.21:80"
+
+
+def test_a_rule_of_nft_that_is_several_is_told_by_its_own_chain() -> None:
+    rule = {"chain": "p", "handle": 4, "expr": [{"mangle": {"key": {"meta": {"key": "mark"}}, "value": 1}}, {"accept": None}]}
+    base = {"name": "p", "type": "filter", "hook": "postrouting", "prio": -150, "policy": "accept"}
+    place = {"family": "ip", "table": "own"}
+    objects = [{"table": {"family": "ip", "name": "own"}}, {"chain": {**place, **base}}, {"rule": {**place, **rule}}]
+    (chain,) = parse_nft(json.dumps({"nftables": objects}).encode(), "nft").chains
+    found = Traced(packet(), follow([chain.place], packet()), ("nft",))
+    assert told(found).splitlines()[3:7] == [
+        "  p 1  meta mark set 1 accept  => yes: its parts, one after the other",
+        "    p 1  meta mark set 1 accept  => yes: marked",
+        "    p 1  meta mark set 1 accept  => yes: accepted, this table is done",
+        "",
+    ]
+    assert {step["chain"] for step in trace_document(found)["stages"][0]["steps"]} == {"p"}
