@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from natfix.app.cluster import Cluster
 from natfix.app.ports import Backend, Filters, Interface, IpSetListing, Links, NftListing, Route, RulesetStore
-from natfix.app.texts import notes_on
 from natfix.app.way import Beside, Way, in_text
 from natfix.audit import AuditRule, HostFacts, Subject, Suppressions, audit
 from natfix.audit.facts import Route as RouteFact
@@ -66,6 +65,8 @@ def look_at_text(
     Raises:
         RulesetSyntaxError: a chain that POSTROUTING reaches cannot be read.
     """
+    from natfix.app.texts import notes_on  # noqa: PLC0415  (a host is no text)
+
     notes = [*(f"{ruleset.source}: {warning}" for warning in ruleset.warnings), *notes_on(ruleset)]
     halves = ruleset.by_backend()
     subjects = [

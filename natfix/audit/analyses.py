@@ -27,7 +27,6 @@ from natfix.audit.kernel import (
 from natfix.audit.marks import unset_mark
 from natfix.audit.neighbours import family_left_out, split_backends, unreadable_table
 from natfix.audit.reach import contradicted_rule, duplicate_rule, never_matches, redundant_rule
-from natfix.audit.services import all_service_calls_hidden, service_calls_hidden
 from natfix.audit.subject import Subject, bridge_of, excluded_destination
 from natfix.packets import SOURCE_NAT_TARGETS, Intervals
 from natfix.ruleset import Network, Rule, has_host_bits, same_meaning
@@ -110,6 +109,24 @@ def wrong_exclusion(subject: Subject) -> Iterator[Hit]:
             yield Hit(rule, f"excludes {excluded}, which its own source {source} does not lie in", certain=False)
 
 
+def service_calls_hidden(subject: Subject) -> Iterator[Hit]:
+    """Rules of kube-proxy that mark what this host's pods send to services, for whom they spare are others."""
+    if subject.table.declared.keys().isdisjoint(_MARKING_CALLS):
+        return
+    from natfix.audit.services import calls_hidden  # noqa: PLC0415  (start-up time: most tables hold nothing such)
+
+    yield from calls_hidden(subject)
+
+
+def all_service_calls_hidden(subject: Subject) -> Iterator[Hit]:
+    """Rules of kube-proxy that mark what anybody sends to services."""
+    if subject.table.declared.keys().isdisjoint(_MARKING_CALLS):
+        return
+    from natfix.audit.services import all_calls_hidden  # noqa: PLC0415  (as above)
+
+    yield from all_calls_hidden(subject)
+
+
 def corrected_twin(rule: Rule, subject: Subject) -> Rule | None:
     """The rule of the same chain that is *rule* with the whole cluster excluded as its destination."""
     if rule.destination is not None:
@@ -175,6 +192,8 @@ def _meets_cluster(subject: Subject, network: Network) -> bool:
     return bool(Intervals.networks([network]) & subject.cluster_addresses)
 
 
+# The chains by which kube-proxy marks, in the mode of iptables and that of nft.
+_MARKING_CALLS = frozenset({"KUBE-MARK-MASQ", "mark-for-masquerade"})
 ANALYSES: Mapping[str, Analysis] = MappingProxyType(
     {
         "over-broad-source-nat": over_broad_source_nat,

@@ -75,12 +75,12 @@ class _Marked(NamedTuple):
         return Hit(self.rule, message, certain=self.certain)
 
 
-def service_calls_hidden(subject: Subject) -> Iterator[Hit]:
+def calls_hidden(subject: Subject) -> Iterator[Hit]:
     """Rules of kube-proxy that mark calls of this host's pods, for whom they spare are others; the first one tells it."""
     return islice((each.hit for each in _marked(subject) if each.spared), 1)
 
 
-def all_service_calls_hidden(subject: Subject) -> Iterator[Hit]:
+def all_calls_hidden(subject: Subject) -> Iterator[Hit]:
     """Rules of kube-proxy that mark everybody's calls; the first one tells it."""
     return islice((each.hit for each in _marked(subject) if not each.spared), 1)
 
@@ -88,9 +88,9 @@ def all_service_calls_hidden(subject: Subject) -> Iterator[Hit]:
 @once
 def _marked(subject: Subject) -> Iterator[_Marked]:
     everybody = replace(_calls(subject), source=subject.local_addresses)
-    for mode in _MODES if subject.localities else ():
+    for mode in (each for each in _MODES if _is_entered(subject.table, each)) if subject.localities else ():
         # Most spare all pods, so that nobody need be asked one by one.
-        rules = _for_services(subject.table, mode) if _is_entered(subject.table, mode) else ()
+        rules = _for_services(subject.table, mode)
         marking = [rule for rule in rules if match(rule, everybody, ipsets=subject.ipsets).inside]
         pods = _exposed(subject, mode) if marking else {}
         yield from (met for rule in marking if (met := _met(subject, rule, pods)) is not None)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from natfix.audit import Subject
-from natfix.audit.services import all_service_calls_hidden, service_calls_hidden
+from natfix.audit.analyses import all_service_calls_hidden, service_calls_hidden
 from natfix.packets.ipset import parse_ipsets
 from tests.unit.audit.subjects import CORRECTED, ruleset, subject_of
 from tests.unit.audit.test_arrival import behind, native
