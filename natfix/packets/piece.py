@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from natfix.packets.sets import IpSets
 from natfix.ruleset import Rule
 
 _MARK = frozenset({"mark"})
+_MANY = 200
 _MARKS = frozenset({"mark", "connmark"})
 
 
@@ -125,16 +126,27 @@ def merged(pieces: Sequence[Piece], others: Sequence[Piece]) -> list[Piece]:
     """Put *others* to *pieces*, without those that one on the same way covers.
 
     A certain one covers a possible one, never the reverse. *pieces* are taken to be merged already, so that a rule
-    that changes little costs little.
+    that changes little costs little. Of very many only equal ones are found: to compare each with each takes minutes then.
     """
     if not any(piece.unknown for piece in (*pieces, *others)):
         return [*pieces, *others]
+    if len(pieces) + len(others) > _MANY:
+        return [*pieces, *_others_than(pieces, others)]
     kept = list(pieces)
     for other in others:
         if not any(_covers(piece, other) for piece in kept):
             kept = [piece for piece in kept if not _covers(other, piece)]
             kept.append(other)
     return kept
+
+
+def _others_than(pieces: Sequence[Piece], others: Sequence[Piece]) -> Iterator[Piece]:
+    """Those of *others* of which none of *pieces* holds the same packets on the same way, as surely."""
+    known = {(piece.change, piece.packets, bool(piece.unknown)) for piece in pieces}
+    for other in others:
+        if known.isdisjoint((other.change, other.packets, doubted) for doubted in {False, bool(other.unknown)}):
+            known.add((other.change, other.packets, bool(other.unknown)))
+            yield other
 
 
 def _asks_what_is_lost(rule: Rule, packets: PacketSet) -> bool:

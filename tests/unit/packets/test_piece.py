@@ -124,6 +124,17 @@ def test_of_two_possible_pieces_the_wider_one_stays() -> None:
     assert merged([part(possible, TEN)], [part(possible, REST)]) == [part(possible, TEN), part(possible, REST)]
 
 
+def test_of_very_many_pieces_only_equal_ones_are_put_together() -> None:
+    """Found by a random ruleset (seed 900139), whose 3,000 pieces were compared each with each for a minute."""
+    many = [part(START, Intervals.single(number)) for number in range(0, 1000, 2)]
+    doubted = [piece.doubted(["x"]) for piece in many]
+    new = part(START, Intervals.single(1)).doubted(["x"])
+    assert merged(many, [*doubted, new, new]) == [*many, new]
+    assert merged(doubted, [*many, many[0]]) == [*doubted, *many]
+    # A few are compared as sets.
+    assert merged(many[:9], [new, part(START, Intervals.of([(0, 9)]))]) == [*many[5:9], part(START, Intervals.of([(0, 9)]))]
+
+
 def test_pieces_with_other_marks_cover_nothing() -> None:
     possible = START.doubted(["x"])
     marked = replace(START, change=Change(1, 1))
