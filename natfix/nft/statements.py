@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any, Final
 
-from natfix.nft.maps import Given, given
+from natfix.nft.maps import Given, given, values
 from natfix.nft.marks import CONNECTION, PACKET, set_connection_mark, set_mark
 from natfix.nft.matches import Matches, unknown
 from natfix.nft.rule import chain_name
@@ -88,7 +88,7 @@ def _values(value: Any, matches: Matches, words: str) -> tuple[Given, ...]:  # n
     """What a value may be, with the test for each: what a map gives, or the value itself."""
     if isinstance(value, Mapping) and "map" in value:
         # Nobody knows what there is in a map that was not listed.
-        return tuple(each if each.value is not None else Given(each.test, {}) for each in given(value["map"], matches, words))
+        return tuple(each if each.value is not None else Given(each.test, {}) for each in values(value["map"], matches, words))
     return (Given("", value),)
 
 
@@ -182,7 +182,7 @@ def _marked(one: Mapping[str, Any], value: Any, matches: Matches) -> list[Step]:
     # Where there is nothing to take the value from the rule ends.
     perhaps = asked(unknown(words))
     if isinstance(value, Mapping) and "map" in value:
-        return [tuple(_mapped_mark(each) for each in given(value["map"], matches, words))]
+        return [tuple(_mapped_mark(each) for each in values(value["map"], matches, words))]
     try:
         targets = set_mark(value)
     except UnknownError:

@@ -65,12 +65,16 @@ def match(rule: Rule, packets: PacketSet, *, unreadable: frozenset[str] = frozen
 
 
 def misses(rule: Rule, packets: PacketSet) -> bool:
-    """Whether a look at the addresses that *rule* names shows that it matches none of *packets*, as most rules of a table."""
+    """Whether a look at what *rule* names shows that it matches none of *packets*, as most rules of a table.
+
+    That is addresses, and a port alone: a match for a port never takes what has none.
+    """
     for name, (version, (first, last)) in rule.spans.items():
         ranges = packets.source.ranges if name == "source" else packets.destination.ranges
         if (ranges[-1][1] < first or ranges[0][0] > last) and version == packets.family:
             return True
-    return False
+    port = rule.only_port
+    return port is not None and port not in packets.destination_port
 
 
 class _Test(NamedTuple):

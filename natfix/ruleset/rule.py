@@ -202,6 +202,12 @@ class Rule:
         named = {name: network for name in ("source", "destination") if (network := self.network(name)) is not None}
         return {name: (each.version, (int(each.network_address), int(each.broadcast_address))) for name, each in named.items()}
 
+    @cached_property
+    def only_port(self) -> int | None:
+        """The one port to which a packet must be sent; None where the rule takes several, or asks for none."""
+        option = self.option("destination-port") or self.option("destination-ports")
+        return int(option.value) if option is not None and not option.negated and option.value.isdecimal() else None
+
 
 def network_of(option: Option) -> Network | None:
     """Read the network of an address option; None when its mask has holes."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from natfix.nft.maps import Given, given
+from natfix.nft.maps import Given, given, values
 from natfix.nft.matches import Matches, unknown
 from natfix.ruleset import Family
 
@@ -58,3 +58,14 @@ def test_of_keys_that_share_a_packet_nobody_knows_which_is_first() -> None:
         Given(unknown("map"), 2),
         Given("-m set --match-set t/p#1.1 src,dst", 3),
     )
+
+
+def test_of_a_map_with_very_many_keys_nobody_can_tell_what_it_gives() -> None:
+    few, many = ([[f"10.0.{number // 250}.{number % 250}", number] for number in range(size)] for size in (256, 257))
+    matches = Matches(Family.IPV4, "t/p#1", {"few": few, "many": many}, frozenset())
+    assert len(values({"key": SADDR, "data": "@few"}, matches, "map")) == 256
+    for data in ("@many", {"set": many}):
+        assert values({"key": SADDR, "data": data}, matches, "map") == (Given(unknown("map"), None),)
+    assert values({"key": SADDR, "data": "@gone"}, matches, "map") == (Given(unknown("map"), None),)
+    # Verdicts are followed, as kube-proxy keeps all services in one such map.
+    assert len(given({"key": SADDR, "data": "@many"}, matches, "map")) == 257

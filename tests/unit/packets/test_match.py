@@ -109,3 +109,22 @@ def test_a_look_at_its_addresses_shows_that_a_rule_matches_nothing(spec: str, *,
     packets = WHOLE.having("source", addresses("10.0.0.0/8")).having("destination", addresses("10.0.0.0/8"))
     assert misses(Rule("POSTROUTING", spec), packets) is missed
     assert not missed or not match(Rule("POSTROUTING", spec), packets).inside
+
+
+@pytest.mark.parametrize(
+    ("spec", "missed"),
+    [
+        ("-p tcp -m tcp --dport 80 -j X", True),
+        ("-p udp -m multiport --dports 80 -j X", True),
+        ("-p tcp -m tcp --dport 443 -j X", False),
+        ("-p tcp -m tcp ! --dport 80 -j X", False),
+        ("-p tcp -m multiport --dports 80,443 -j X", False),
+        ("-p tcp -m tcp --dport 80:90 -j X", False),
+        ("-p tcp -m tcp --sport 80 -j X", False),
+        ("-p tcp -m multiport --ports 80 -j X", False),
+    ],
+)
+def test_so_does_a_look_at_the_one_port_that_it_takes(spec: str, *, missed: bool) -> None:
+    packets = WHOLE.having("destination_port", Intervals.of([(81, 65535)]))
+    assert misses(Rule("POSTROUTING", spec), packets) is missed
+    assert not missed or not match(Rule("POSTROUTING", spec), packets).inside
